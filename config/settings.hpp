@@ -1,0 +1,123 @@
+// Every setting, under Celery's own lower-case name and with Celery's default.
+//
+// Settings is a plain struct: nothing here reads a file. config/settings_table.hpp drives
+// file, environment, command line and the generated reference page from one table.
+#pragma once
+
+#include "config/url.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace celeriac {
+
+struct RedisOptions {                      // broker_transport_options / result_backend_transport_options
+  double visibility_timeout = 3600;        // seconds
+  std::string global_keyprefix;
+  std::vector<int> priority_steps = {0, 3, 6, 9};
+  std::string sep = "\x06\x16";
+  std::string queue_order_strategy = "priority";  // strict priority over all queues; or round_robin, sorted
+  std::string unacked_key = "unacked";
+  std::string unacked_index_key = "unacked_index";
+  std::string unacked_mutex_key = "unacked_mutex";
+  double unacked_mutex_expire = 300;       // seconds
+  double lease = 15;                       // seconds; ours: how soon a dead worker's messages come back
+  double socket_timeout = 30;              // seconds without any answer before the connection is given up
+  double socket_connect_timeout = 4;
+};
+
+struct TlsOptions {                        // broker_use_ssl / redis_backend_use_ssl, or URL query keys
+  bool verify = true;                      // ssl_cert_reqs
+  std::string ca_certs, certfile, keyfile, server_hostname;
+};
+
+struct Settings {
+  // General and broker
+  std::string broker_url = "redis://localhost:6379/0";
+  std::vector<std::string> accept_content = {"json"};
+  std::vector<std::string> result_accept_content;   // empty: accept_content
+  bool enable_utc = true;
+  std::string timezone = "UTC";
+  double broker_connection_timeout = 4;             // seconds
+  bool broker_connection_retry = true;
+  bool broker_connection_retry_on_startup = true;
+  int broker_connection_max_retries = 100;          // 0: for ever
+  RedisOptions broker_transport_options;
+  TlsOptions broker_use_ssl;
+
+  // Tasks
+  bool task_acks_late = false;
+  bool task_acks_on_failure_or_timeout = true;
+  bool task_reject_on_worker_lost = false;
+  std::string task_default_queue = "celery";
+  std::optional<std::string> task_default_rate_limit;
+  std::optional<int> task_default_priority;
+  bool task_ignore_result = false;
+  bool task_store_errors_even_if_ignored = false;
+  bool task_track_started = false;
+  bool task_inherit_parent_priority = false;
+  std::optional<double> task_time_limit, task_soft_time_limit;  // seconds
+  std::string task_serializer = "json";
+  std::string task_compression;
+  std::map<std::string, std::string> task_routes;   // task name or glob -> queue
+
+  // Worker
+  int worker_concurrency = 0;                       // 0: number of CPUs
+  std::string worker_pool = "prefork";              // prefork, threads, solo
+  int worker_prefetch_multiplier = 4;               // 0: unlimited
+  bool worker_prefetch_multiplier_set = false;      // given by the user: then strictly kept
+  bool worker_disable_prefetch = false;
+  bool worker_disable_rate_limits = false;
+  std::optional<int> worker_eta_task_limit;
+  std::optional<int> worker_max_tasks_per_child;
+  std::optional<std::int64_t> worker_max_memory_per_child;  // KiB, after a task, as in Celery
+  std::optional<std::int64_t> worker_task_memory_limit;     // KiB, during a task; ours
+  double worker_proc_alive_timeout = 4;
+  double worker_soft_shutdown_timeout = 0;
+  bool worker_enable_soft_shutdown_on_idle = false;
+  bool worker_send_task_events = false;
+  bool worker_enable_remote_control = true;
+  bool worker_redirect_stdouts = true;
+  std::string worker_redirect_stdouts_level = "WARNING";
+  std::string worker_log_format = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s";
+  std::string worker_task_log_format =
+      "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s";
+  bool worker_log_json = false;                     // ours: one JSON object a line
+  std::string worker_state_db;
+
+  // Results
+  std::string result_backend;                       // several stores: separated by ','
+  double result_expires = 86400;                    // seconds; 0: never
+  bool result_extended = false;
+  std::string result_serializer = "json";
+  RedisOptions result_backend_transport_options;
+  TlsOptions redis_backend_use_ssl;
+  std::map<std::string, std::string> database_table_names;    // task, group
+  std::map<std::string, std::string> database_table_schemas;  // task, group
+  bool database_create_tables_at_setup = true;
+
+  // The invoice application
+  std::string database_url;                         // postgresql://..., where invoices live
+  std::string storage_root = ".celeriac/storage";   // local storage:// root
+};
+
+// What `celeriac worker` takes beyond settings.
+struct WorkerOptions {
+  std::string hostname = "celery@%h";               // -n
+  std::vector<std::string> queues;                  // -Q; empty: task_default_queue plus the tasks' own
+  std::vector<std::string> exclude_queues;          // -X
+  std::string loglevel = "WARNING";                 // -l
+  std::string logfile;                              // -f
+  std::string pidfile;
+  std::string optimization = "default";             // -O: default, fair
+  bool purge = false;
+  bool without_gossip = false, without_mingle = false, without_heartbeat = false;
+  double heartbeat_interval = 2;
+  bool quiet = false, no_color = false;
+  std::optional<int> autoscale_max, autoscale_min;
+};
+
+}  // namespace celeriac

@@ -1,0 +1,1 @@
+target_sources(celeriac_queues PRIVATE )

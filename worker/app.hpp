@@ -1,0 +1,72 @@
+// App is what a task author sees: register functions, nothing else.
+//
+//   celeriac::Json add(celeriac::Context&, double x, double y) { return x + y; }
+//
+//   int main(int argc, char** argv) {
+//     celeriac::App app;
+//     app.task("add", add, {.params = {"x", "y"}, .queue = "math", .max_retries = 5});
+//     return celeriac::worker_main(app, argc, argv);
+//   }
+//
+// There is no global registry: main() builds one App, so reading main() tells what the worker
+// can do. Registration happens before the worker starts; afterwards the App is only read.
+#pragma once
+
+#include "worker/arguments.hpp"
+#include "worker/context.hpp"
+#include "worker/errors.hpp"
+#include "worker/task_options.hpp"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace celeriac {
+
+class App {
+ public:
+  using Body = std::function<Json(Context&, const Json& args, const Json& kwargs)>;
+  struct Task {
+    std::string name;
+    TaskOptions options;
+    Body body;
+  };
+
+  // Registers a function `R fn(Context&, Args...)`. Arguments are taken by position, by the names
+  // in options.params, or mixed, and converted; a trailing std::optional<T> or a value in
+  // options.defaults may be left out. What does not fit fails the task with TypeError.
+  // Throws std::logic_error if the name is taken.
+  template <class R, class... Args>
+  void task(std::string name, R (*fn)(Context&, Args...), TaskOptions options = {}) {
+    add(std::move(name), bind_arguments(fn, options), std::move(options));
+  }
+
+  // Registers a function that wants its arguments raw: `Json fn(Context&, const Json& args,
+  // const Json& kwargs)`. For *args and **kwargs shapes.
+  void raw_task(std::string name, Body body, TaskOptions options = {}) {
+    add(std::move(name), std::move(body), std::move(options));
+  }
+
+  // Null when no such task is registered.
+  const Task* find(std::string_view name) const;
+  std::vector<const Task*> tasks() const;  // by name
+
+  // Called once in every slot before its first job, e.g. to load an engine.
+  void on_slot_start(std::function<void()> hook);
+  void run_slot_start_hooks() const;
+
+ private:
+  void add(std::string name, Body body, TaskOptions options);
+
+  std::map<std::string, Task, std::less<>> tasks_;
+  std::vector<std::function<void()>> slot_start_;
+};
+
+// Runs `celeriac worker` with this App's tasks: same options, same exit codes. The
+// executable starts itself again for prefork slots, so call it from main() directly and do
+// nothing before it that a slot must not repeat.
+int worker_main(const App& app, int argc, char** argv);
+
+}  // namespace celeriac

@@ -1,0 +1,90 @@
+// Context: the running call, as the task sees it. Passed first to every task.
+//
+// Lives in a slot (child process or thread) for one run; used by one thread. It holds no
+// connection: whatever it asks for travels to the worker's loop through TaskPort.
+#pragma once
+
+#include "worker/errors.hpp"
+#include "worker/job.hpp"
+#include "worker/task_options.hpp"
+
+#include <atomic>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace celeriac {
+
+// The slot's line to the worker's loop; one implementation per pool.
+class TaskPort {
+ public:
+  virtual ~TaskPort() = default;
+  // SendRequest returns when the broker has the message (an error text otherwise); the others
+  // return at once.
+  virtual std::string request(TaskRequest request) = 0;
+};
+
+// Options of Context::send, in apply_async's words.
+struct SendOptions {
+  std::string task_id;                 // empty: a fresh UUID4
+  std::string queue;
+  std::optional<double> countdown;     // seconds
+  std::optional<double> eta, expires;  // Unix seconds
+  std::optional<int> priority;
+  std::optional<double> time_limit, soft_time_limit;
+  std::optional<bool> ignore_result;
+  Json headers = nullptr;              // extra, merged flat
+};
+
+struct RetryOptions {
+  std::optional<double> countdown;     // seconds; unset: default_retry_delay
+  std::optional<double> eta;           // Unix seconds
+  std::optional<int> max_retries;      // overrides the task's; -1: for ever
+  std::optional<TaskError> exc;        // raised when retries are used up
+  std::optional<Json> args, kwargs;    // replace the arguments of the next run
+};
+
+class Context {
+ public:
+  Context(const Job& job, const TaskOptions& options, TaskPort& port, const std::atomic<bool>& soft_limit_hit);
+
+  const std::string& task_id() const;
+  const std::string& task() const;
+  const std::string& root_id() const;      // own id when the message has none
+  const std::string& parent_id() const;
+  const std::string& group() const;
+  const std::string& hostname() const;
+  std::int64_t retries() const;
+  const TaskHeaders& headers() const;
+  const Message& message() const;          // raw headers, properties
+  bool redelivered() const;
+
+  // Ends this run and schedules another one of the same id; past max_retries it throws
+  // options.exc or MaxRetriesExceededError instead.
+  [[noreturn]] void retry(RetryOptions options = {});
+
+  // Sends another task; returns its id once the broker has it. Throws TaskError("OperationalError")
+  // when the broker refuses it.
+  std::string send(std::string_view task, Json args = Json::array(), Json kwargs = Json::object(),
+                   SendOptions options = {});
+
+  void update_state(std::string_view state, const Json& meta = nullptr);
+  void progress(std::uint64_t done, std::uint64_t total, std::string_view stage = {});  // state PROGRESS
+  void log(int level, std::string_view text);  // spdlog levels; Celery's task log line
+
+  // Throws SoftTimeLimitExceeded once the soft limit has passed. Long bodies call it often.
+  void checkpoint() const;
+  bool soft_limit_exceeded() const;        // the same as a question, for engine callbacks
+
+  // Used by the runner, not by tasks.
+  const Json& children() const { return children_; }
+
+ private:
+  const Job& job_;
+  const TaskOptions& options_;
+  TaskPort& port_;
+  const std::atomic<bool>& soft_limit_hit_;
+  Json children_ = Json::array();
+};
+
+}  // namespace celeriac

@@ -1,0 +1,77 @@
+// A Pool runs jobs in slots: child processes (prefork), threads, or the loop itself (solo).
+//
+// Everything here is called on, and calls back on, the worker's loop. Events are handed
+// over in batches; within one job the order is started, requests, finished.
+// Implementations: worker/pool/{prefork,threads,solo}_pool. Each passes
+// tests/worker/pool_conformance.hpp.
+#pragma once
+
+#include "worker/job.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+namespace celeriac {
+
+class App;
+
+struct PoolOptions {
+  unsigned slots = 2;
+  unsigned max_tasks_per_slot = 0;         // 0: never recycle (threads and solo ignore it)
+  std::uint64_t max_memory_per_slot = 0;   // bytes of RSS, checked after a task; 0: no limit
+  std::uint64_t memory_limit = 0;          // bytes, enforced during a task; 0: no limit
+  double alive_timeout = 4;                // seconds for a slot to report that it is up
+  unsigned queued_per_slot = 0;            // jobs that may wait inside a busy slot: 0 = fair
+  std::vector<std::string> accept;         // content types a body may have
+  std::string log_level = "warning";
+};
+
+class Pool {
+ public:
+  struct Handlers {
+    std::function<void(std::vector<Started>&&)> on_started;
+    // `reply` answers SendRequest when the broker has taken the message; others need none.
+    std::function<void(JobId, TaskRequest&&, std::function<void(std::string error)> reply)> on_request;
+    std::function<void(std::vector<Finished>&&)> on_finished;
+    std::function<void(std::string)> on_fatal;   // no slot can be started
+    // The soft limit of a job has passed and the slot was told.
+    std::function<void(JobId, double limit)> on_soft_timeout;
+  };
+
+  virtual ~Pool() = default;                     // kills what is still running
+  virtual void start(Handlers handlers) = 0;
+
+  // Takes the job now; it starts when a slot is free. Call only while free() > 0 for a job
+  // that must start at once; more are queued here in order.
+  virtual void submit(Job job) = 0;
+  virtual unsigned slots() const = 0;
+  virtual unsigned busy() const = 0;             // slots running a job
+  virtual std::size_t queued() const = 0;        // submitted, not started
+
+  // Takes back jobs that no slot has started, newest last (warm shutdown gives them back).
+  virtual std::vector<JobId> drop_queued() = 0;
+
+  // Kills the slot running this job (prefork), or does nothing and says so with false.
+  virtual bool terminate(JobId job, int signal) = 0;
+
+  virtual void grow(unsigned n) = 0;
+  virtual void shrink(unsigned n) = 0;           // idle slots first
+  virtual void set_limits(JobId, double soft, double hard) { (void)soft, (void)hard; }
+
+  // Ends idle slots, kills busy ones; every running job finishes as Lost{terminated}.
+  virtual void stop(std::function<void()> done) = 0;
+
+  // Facts for `inspect stats`.
+  virtual std::vector<int> pids() const = 0;
+  virtual std::string name() const = 0;          // "prefork", "threads", "solo"
+};
+
+// Unknown names are an Error listing the known ones.
+Expected<std::unique_ptr<Pool>> make_pool(const std::string& name, boost::asio::io_context& io, const App& app,
+                                          PoolOptions options);
+
+}  // namespace celeriac
