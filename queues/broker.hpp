@@ -90,9 +90,13 @@ class Broker {
   // No further deliveries from queues. Due deferred messages stop too.
   virtual void pause() = 0;
 
-  // Settle exactly once with one of these four.
+  // Settle exactly once with one of these five.
   virtual void ack(Tag tag) = 0;
   virtual void reject(Tag tag, Requeue requeue) = 0;
+  // Gives an unstarted message back to the consuming end of its queue: next to be delivered to
+  // anybody, and not marked as redelivered, because nothing ran. Unlike reject(), which sends it
+  // to the back of the line. Brokers that can tell the two ends apart override this.
+  virtual void release(Tag tag) { reject(tag, Requeue::yes); }
   // Takes the message off the queue for good, keeping its exact bytes and `why` where
   // `celeriac dead` and operators can find them. Atomic with the ack on Redis.
   virtual void bury(Tag tag, DeadLetter why) = 0;

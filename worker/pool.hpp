@@ -33,6 +33,8 @@ struct PoolOptions {
 class Pool {
  public:
   struct Handlers {
+    // The slot has read the body and is about to run it. An Undecodable job reports no start, so
+    // its message is not acknowledged yet and can still be buried with its exact bytes.
     std::function<void(std::vector<Started>&&)> on_started;
     // `reply` answers SendRequest when the broker has taken the message; others need none.
     std::function<void(JobId, TaskRequest&&, std::function<void(std::string error)> reply)> on_request;
