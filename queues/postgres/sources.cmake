@@ -1,1 +1,5 @@
-target_sources(celeriac_queues PRIVATE )
+target_sources(celeriac_queues PRIVATE
+  postgres/connection.cpp
+  postgres/connection_options.cpp
+  postgres/outcome.cpp
+  postgres/statement.cpp)
