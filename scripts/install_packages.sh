@@ -9,7 +9,7 @@ build="cmake ninja-build ccache mold g++ pkg-config make
   libexpected-dev zlib1g-dev libbz2-dev libzstd-dev libbrotli-dev liblzma-dev libpugixml-dev
   libyaml-cpp-dev libmagic-dev"
 run="redis-server postgresql tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu
-  python3 python3-celery python3-redis python3-psycopg2 python3-sqlalchemy"
+  python3 python3-celery python3-redis python3-msgpack python3-yaml python3-psycopg2 python3-sqlalchemy"
 test="doctest-dev python3-venv openssl poppler-utils clang clang-format"
 
 wanted=()

@@ -114,7 +114,7 @@ for name, result, expected in sent:
             problem = None if value[0] == "v" and value[1] in (1, 2) else "returned %r" % (value,)
         else:
             same = value == expected and type(value) is type(expected) and repr(value) == repr(expected)
-            if name in ("prioritised", "counted_down", "not_expired"):
+            if name in ("prioritised", "counted_down", "not_expired", "other_serializer"):  # yaml sorts keys
                 same = value == expected
             problem = None if same else "%r came back as %r" % (expected, value)
     except TimeoutError:
