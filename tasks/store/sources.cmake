@@ -10,22 +10,21 @@ add_custom_command(
 
 add_library(celeriac_store STATIC)
 target_sources(celeriac_store PRIVATE
-  store/database.cpp store/digest.cpp store/local_storage.cpp store/migrate.cpp ${migrations_cpp})
+  store/database.cpp store/digest.cpp store/local_storage.cpp store/migrate.cpp
+  store/text_values.cpp ${migrations_cpp})
 target_link_libraries(celeriac_store
   PUBLIC celeriac_options celeriac_protocol
   PRIVATE PostgreSQL::PostgreSQL OpenSSL::Crypto)
 
-# celeriac_invoices: the tasks of the queues invoice_processing and validation. The reader of
-# documents is handed in (register.cpp, in celeriac_tasks, knows it), so this links no engine.
+# celeriac_invoices: the tasks of the queues invoice_processing and validation, and register_all().
 add_library(celeriac_invoices STATIC)
 target_sources(celeriac_invoices PRIVATE
-  invoice_processing/invoice_writer.cpp invoice_processing/job_row.cpp
+  register.cpp
+  invoice_processing/failure.cpp invoice_processing/invoice_writer.cpp invoice_processing/job_row.cpp
   invoice_processing/process_document.cpp invoice_processing/register.cpp
   store/slot_database.cpp
-  validation/register.cpp validation/rules.cpp validation/status.cpp validation/validate_invoice.cpp)
-target_link_libraries(celeriac_invoices PUBLIC celeriac_app celeriac_store celeriac_config PRIVATE Boost::headers)
-
-# celeriac_invoice_tasks: everything a worker registers.
-add_library(celeriac_invoice_tasks STATIC)
-target_sources(celeriac_invoice_tasks PRIVATE register.cpp)
-target_link_libraries(celeriac_invoice_tasks PUBLIC celeriac_invoices PRIVATE celeriac_tasks)
+  validation/decimal.cpp validation/register.cpp validation/rules.cpp validation/status.cpp
+  validation/validate_invoice.cpp)
+target_link_libraries(celeriac_invoices
+  PUBLIC celeriac_app celeriac_store celeriac_config celeriac_tasks
+  PRIVATE Boost::headers)
