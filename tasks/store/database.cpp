@@ -118,8 +118,11 @@ void Database::connect() {
 void Database::ensure_connected() {
   if (!connection_) return connect();
   pollfd socket{PQsocket(connection_.get()), POLLIN, 0};
-  if (poll(&socket, 1, 0) > 0) PQconsumeInput(connection_.get());
-  if (PQstatus(connection_.get()) != CONNECTION_OK) connect();
+  // The server's farewell comes first, the end of the stream after it.
+  while (connection_ && poll(&socket, 1, 0) > 0) {
+    if (PQconsumeInput(connection_.get()) == 0) connection_.reset();
+  }
+  if (!connection_ || PQstatus(connection_.get()) != CONNECTION_OK) connect();
 }
 
 void Database::fail(pg_result* result) {
