@@ -1,0 +1,16 @@
+// Results in Redis, under Celery's keys (docs/results.md).
+#pragma once
+
+#include "config/settings.hpp"
+#include "queues/result_backend.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <memory>
+
+namespace celeriac {
+
+// redis://, rediss:// or redis+socket://, as queues/redis/connection.hpp reads them.
+Expected<std::unique_ptr<ResultBackend>> make_redis_backend(boost::asio::io_context& io,
+                                                            const Settings& settings, const Url& url);
+
+}  // namespace celeriac

@@ -1,0 +1,28 @@
+// The names of Celery's result keys in Redis, which are also the channels results are published on.
+#pragma once
+
+#include "config/settings.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace celeriac::redis {
+
+// global_keyprefix of a result store, with the '_' Celery adds unless it ends in one of ": _ - .".
+// (Broker keys take the prefix as it is.)
+inline std::string result_prefix(const RedisOptions& options) {
+  std::string prefix = options.global_keyprefix;
+  if (!prefix.empty() && std::string_view(":_-.").find(prefix.back()) == std::string_view::npos)
+    prefix += '_';
+  return prefix;
+}
+
+inline std::string task_key(std::string_view prefix, std::string_view task_id) {
+  return std::string(prefix).append("celery-task-meta-").append(task_id);
+}
+// Also the beginning of a chord's ".j", ".t" and ".s".
+inline std::string group_key(std::string_view prefix, std::string_view group_id) {
+  return std::string(prefix).append("celery-taskset-meta-").append(group_id);
+}
+
+}  // namespace celeriac::redis
