@@ -1,0 +1,22 @@
+// What a starting worker shows of itself: node, transport, results, pool, queues, tasks.
+#pragma once
+
+#include "config/settings.hpp"
+#include "worker/app.hpp"
+
+#include <string>
+#include <vector>
+
+namespace celeriac {
+
+struct BannerFacts {
+  std::string node, transport, results, pool;  // URLs without passwords
+  unsigned concurrency = 0;
+  bool task_events = false;
+  bool list_tasks = false;
+  std::vector<std::string> queues;
+};
+
+std::string banner(const BannerFacts& facts, const App& app);
+
+}  // namespace celeriac

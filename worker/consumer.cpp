@@ -1,0 +1,306 @@
+// From a delivery to the pool. What happens after a run is in consumer_settle.cpp.
+#include "worker/consumer.hpp"
+
+#include "protocol/time.hpp"
+
+#include <fmt/format.h>
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+
+namespace celeriac {
+namespace {
+
+// A message beyond Celery's own window is given back when no slot has taken it for this long.
+constexpr double max_hold = 1.0;  // seconds
+
+Clock::time_point to_clock(double unix_seconds) {
+  return Clock::time_point(
+      std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(unix_seconds)));
+}
+
+}  // namespace
+
+Consumer::Consumer(Parts parts)
+    : parts_(std::move(parts)),
+      accept_(content_types(parts_.settings.accept_content)),
+      limit_timer_(parts_.io),
+      prefetch_(parts_.prefetch) {}
+
+Expected<std::unique_ptr<Consumer>> Consumer::create(Parts parts) {
+  std::unique_ptr<Consumer> consumer(new Consumer(std::move(parts)));
+  if (auto resolved = consumer->resolve_policies(); !resolved) return tl::unexpected(resolved.error());
+  return consumer;
+}
+
+Expected<bool> Consumer::resolve_policies() {
+  for (const App::Task* task : parts_.app.tasks()) {
+    auto policy = resolve_policy(*task, parts_.settings);
+    if (!policy) return tl::unexpected(policy.error());
+    const TaskPolicy& kept = policies_.emplace(task->name, *policy).first->second;
+    if (kept.rate > 0) limits_.emplace(&kept, RateLimit(kept.rate));
+  }
+  return true;
+}
+
+void Consumer::consume() {
+  if (draining_) return;
+  parts_.broker.set_window(prefetch_.window());
+  parts_.broker.consume(eta_closed_ ? std::vector<std::string>() : parts_.queues);
+}
+
+void Consumer::on_deliveries(std::vector<Delivery>&& batch) {
+  if (draining_) return;  // unsettled: the broker gives them back when it stops
+  const double now = unix_now();
+  deliveries_ += batch.size();
+  for (Delivery& delivery : batch) take(std::move(delivery), now);
+  release_limited(now);
+  feed(now);
+}
+
+void Consumer::take(Delivery&& delivery, double now) {
+  if (delivery.deferred && deferred_ > 0) --deferred_;
+  if (!delivery.error.empty()) return refuse(delivery, Refused{Refusal::undecodable, delivery.error, {}, {}});
+  auto headers = read_task(delivery.message, accept_);
+  if (!headers) return refuse(delivery, headers.error());
+  const auto policy = policies_.find(headers->task);
+  if (policy == policies_.end()) return refuse_unregistered(std::move(delivery), std::move(*headers));
+  if (delivery.redelivered && attach_duplicate(delivery, *headers)) return;
+
+  if (!delivery.deferred && log_enabled(LogLevel::info)) {
+    log(LogLevel::info, fmt::format("Task {}[{}] received", headers->display_name(), headers->id));
+  }
+  const bool dead = (headers->expires && now > *headers->expires) || revoked_.contains(headers->id, now);
+  if (!dead && hold_for_eta(delivery, *headers, now)) return;
+
+  const JobId job = ++last_job_;
+  Request& request =
+      requests_.emplace(job, make_request(job, std::move(delivery), std::move(*headers), policy->second))
+          .first->second;
+  if (discard_revoked(request, now)) return;
+  if (const auto limit = limits_.find(request.policy); limit != limits_.end()) {
+    request.phase = Request::Phase::limited;
+    limit->second.add(job);
+    return;
+  }
+  request.held_since = now;
+  ready_.push_back(job);
+}
+
+void Consumer::refuse(const Delivery& delivery, const Refused& refused) {
+  const RefusalLog line = refusal_log(refused);
+  log(line.level, refused.task.empty()
+                      ? line.text
+                      : fmt::format("{} (task {}[{}])", line.text, refused.task, refused.task_id));
+  DeadLetter why;
+  why.category = dead_letter_category(refused.why);
+  why.cause = refused.cause;
+  why.task = refused.task;
+  why.task_id = refused.task_id;
+  why.worker = parts_.node;
+  parts_.broker.bury(delivery.tag, std::move(why));
+}
+
+void Consumer::refuse_unregistered(Delivery&& delivery, TaskHeaders&& headers) {
+  // Only what settling needs: there is no task, so no options and no extended row.
+  static const TaskPolicy no_policy;
+  log(LogLevel::error, unregistered_text(headers.task, headers.id, delivery.queue));
+  const JobId job = ++last_job_;
+  Request& request =
+      requests_.emplace(job, make_request(job, std::move(delivery), std::move(headers), no_policy))
+          .first->second;
+  request.phase = Request::Phase::finished;
+  request.ignore_result = false;
+  execute(request, settle_unregistered(request.headers->task));
+}
+
+bool Consumer::attach_duplicate(const Delivery& delivery, const TaskHeaders& headers) {
+  for (auto& [job, request] : requests_) {
+    if (request.id() != headers.id || request.headers->retries != headers.retries) continue;
+    log(LogLevel::warning, fmt::format("Task {}[{}] was delivered again while it is here; it runs once",
+                                       headers.display_name(), headers.id));
+    if (request.settled)
+      parts_.broker.ack(delivery.tag);
+    else
+      request.duplicates.push_back(delivery.tag);
+    return true;
+  }
+  return false;
+}
+
+bool Consumer::hold_for_eta(const Delivery& delivery, const TaskHeaders& headers, double now) {
+  if (delivery.deferred || !headers.eta || *headers.eta <= now) return false;
+  parts_.broker.defer(delivery.tag, to_clock(*headers.eta));
+  ++deferred_;
+  if (!eta_closed_ && prefetch_.eta_full(deferred_)) {
+    eta_closed_ = true;
+    consume();
+  }
+  return true;
+}
+
+bool Consumer::discard_revoked(Request& request, double now) {
+  const bool expired = request.headers->expires && now > *request.headers->expires;
+  if (!expired && !revoked_.contains(request.id(), now)) return false;
+  if (expired) revoked_.add(request.id(), now);
+  if (log_enabled(LogLevel::info)) {
+    log(LogLevel::info,
+        fmt::format("Discarding revoked task: {}[{}]", request.headers->display_name(), request.id()));
+  }
+  request.phase = Request::Phase::finished;
+  execute(request, settle_revoked(expired ? "expired" : "revoked", facts(request)));
+  return true;
+}
+
+void Consumer::feed(double now) {
+  if (feeding_ || draining_) return;  // the solo pool may finish a job inside submit()
+  feeding_ = true;
+  if (eta_closed_ && !prefetch_.eta_full(deferred_)) {
+    eta_closed_ = false;
+    consume();
+  }
+  const std::size_t room = parts_.pool.slots() + prefetch_.lookahead();
+  while (!ready_.empty() && in_pool_ < room && writes_ < max_writes) {
+    const JobId job = ready_.front();
+    ready_.pop_front();
+    const auto found = requests_.find(job);
+    if (found == requests_.end() || discard_revoked(found->second, now)) continue;
+    submit(found->second);
+  }
+  feeding_ = false;
+}
+
+void Consumer::submit(Request& request) {
+  request.phase = Request::Phase::pooled;
+  ++in_pool_;
+  Job job;
+  job.id = request.job;
+  job.message = request.message;
+  job.headers = request.headers;
+  job.queue = request.queue;
+  job.hostname = parts_.node;
+  job.redelivered = request.redelivered;
+  job.acks_late = request.policy->acks_late;
+  job.soft_limit = request.soft_limit;
+  job.hard_limit = request.hard_limit;
+  parts_.pool.submit(std::move(job));
+}
+
+void Consumer::on_started(std::vector<Started>&& batch) {
+  for (const Started& started : batch) {
+    const auto found = requests_.find(started.job);
+    if (found == requests_.end()) continue;
+    Request& request = found->second;
+    request.phase = Request::Phase::running;
+    request.pid = started.pid;
+    request.started_at = started.at;
+    ++running_;
+    if (!request.policy->acks_late) conclude(request, Verdict::ack, {}, {});
+    if (request.policy->track_started && !request.ignore_result && !parts_.stores.empty()) {
+      TaskResult started_row = row(request);
+      started_row.status = state::started;
+      started_row.result = fmt::format("{{\"pid\": {}, \"hostname\": ", started.pid);
+      dump_json_string(parts_.node, started_row.result);
+      started_row.result += '}';
+      store_row(std::move(started_row));
+    }
+  }
+}
+
+void Consumer::on_soft_timeout(JobId job, double limit) {
+  const auto found = requests_.find(job);
+  if (found == requests_.end()) return;
+  log(LogLevel::warning, fmt::format("Soft time limit ({}s) exceeded for {}[{}]", limit_text(limit),
+                                     found->second.headers->display_name(), found->second.id()));
+}
+
+void Consumer::release_limited(double now) {
+  double next = 0;
+  for (auto& [policy, limit] : limits_) {
+    while (const JobId job = limit.take(now)) {
+      const auto found = requests_.find(job);
+      if (found == requests_.end()) continue;
+      found->second.phase = Request::Phase::ready;
+      found->second.held_since = now;
+      ready_.push_back(job);
+    }
+    const double due = limit.next_due(now);
+    if (due > 0 && (next == 0 || due < next)) next = due;
+  }
+  if (next == 0) return;
+  limit_timer_.expires_after(std::chrono::microseconds(static_cast<std::int64_t>((next - now) * 1e6) + 1));
+  limit_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error || draining_) return;
+    const double when = unix_now();
+    release_limited(when);
+    feed(when);
+  });
+}
+
+void Consumer::tick() {
+  if (draining_) return;
+  const double now = unix_now();
+  if (running_ >= parts_.pool.slots()) {
+    double youngest = now;
+    for (const auto& [job, request] : requests_) {
+      if (request.phase == Request::Phase::running) youngest = std::min(youngest, now - request.started_at);
+    }
+    if (prefetch_.on_busy(youngest)) apply_window();
+    if (youngest > max_hold) take_back_queued();
+  }
+  give_back_surplus(now);
+  feed(now);
+}
+
+void Consumer::take_back_queued() {
+  const std::vector<JobId> jobs = parts_.pool.drop_queued();
+  in_pool_ -= std::min(in_pool_, jobs.size());
+  for (auto job = jobs.rbegin(); job != jobs.rend(); ++job) {
+    const auto found = requests_.find(*job);
+    if (found == requests_.end()) continue;
+    found->second.phase = Request::Phase::ready;
+    ready_.push_front(*job);
+  }
+}
+
+void Consumer::give_back_surplus(double now) {
+  const unsigned plain = prefetch_.plain_window();
+  if (plain == 0) return;
+  // Newest first: the broker puts each in front of the line, so the order is kept.
+  while (!ready_.empty() && requests_.size() > plain) {
+    const auto found = requests_.find(ready_.back());
+    if (found != requests_.end()) {
+      if (now - found->second.held_since < max_hold) return;
+      parts_.broker.release(found->second.tag);
+      for (const Tag tag : found->second.duplicates) parts_.broker.ack(tag);
+      requests_.erase(found);
+    }
+    ready_.pop_back();
+  }
+}
+
+void Consumer::apply_window() { parts_.broker.set_window(prefetch_.window()); }
+
+void Consumer::drain(std::function<void()> done) {
+  if (!draining_) {
+    draining_ = true;
+    parts_.broker.pause();
+    limit_timer_.cancel();
+    take_back_queued();
+    // What has not started stays unsettled: the broker gives it back when it stops.
+    std::erase_if(requests_, [](const auto& entry) {
+      const auto phase = entry.second.phase;
+      return phase == Request::Phase::ready || phase == Request::Phase::limited;
+    });
+    ready_.clear();
+  }
+  drained_ = std::move(done);
+  after_write();
+}
+
+void Consumer::after_write() {
+  if (!draining_ || in_pool_ > 0 || writes_ > 0 || !drained_) return;
+  boost::asio::post(parts_.io, std::exchange(drained_, nullptr));
+}
+
+}  // namespace celeriac

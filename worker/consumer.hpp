@@ -1,0 +1,141 @@
+// Consumer: from a delivery to its settlement. It checks messages in Celery's order, hands them to
+// the pool, and carries out what settle.hpp decides.
+//
+// Lives on the worker's loop; nothing here blocks. The broker, the stores and the pool are given by
+// reference and outlive it.
+#pragma once
+
+#include "config/settings.hpp"
+#include "queues/broker.hpp"
+#include "worker/app.hpp"
+#include "worker/pool.hpp"
+#include "worker/prefetch.hpp"
+#include "worker/rate_limit.hpp"
+#include "worker/request.hpp"
+#include "worker/result_stores.hpp"
+#include "worker/revoked.hpp"
+#include "worker/settle.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace celeriac {
+
+class Consumer {
+ public:
+  struct Parts {
+    boost::asio::io_context& io;
+    const App& app;
+    const Settings& settings;
+    Broker& broker;
+    ResultStores& stores;
+    Pool& pool;
+    std::string node;
+    std::vector<std::string> queues;
+    Prefetch::Options prefetch;
+  };
+
+  // Fails when a task's options cannot be used.
+  static Expected<std::unique_ptr<Consumer>> create(Parts parts);
+
+  // Asks the broker for messages; again after each new connection.
+  void consume();
+  const std::vector<std::string>& queues() const { return parts_.queues; }
+
+  // The handlers of broker and pool.
+  void on_deliveries(std::vector<Delivery>&& batch);
+  void on_started(std::vector<Started>&& batch);
+  void on_finished(std::vector<Finished>&& batch);
+  void on_request(JobId job, TaskRequest&& request, std::function<void(std::string)> reply);
+  void on_soft_timeout(JobId job, double limit);
+
+  // Call a few times a second: returns messages that wait too long, follows slow tasks.
+  void tick();
+
+  // Warm shutdown: takes nothing new, leaves what has not started to the broker, and calls
+  // `done` when the running tasks are settled and their results stored.
+  void drain(std::function<void()> done);
+
+  // From now on a task that the pool kills is cancelled by shutdown, not lost.
+  void cancel_running() { cancelling_ = true; }
+
+  bool idle() const { return !draining_ && ready_.empty() && in_pool_ < parts_.pool.slots(); }
+  std::size_t running() const { return running_; }
+  std::uint64_t deliveries() const { return deliveries_; }
+  RevokedSet& revoked() { return revoked_; }
+
+ private:
+  struct NameHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>{}(name); }
+  };
+
+  // Results not yet stored may be this many before no further task starts. It bounds memory while
+  // a store is away and loses nothing: messages wait at the broker.
+  static constexpr std::size_t max_writes = 8192;
+
+  explicit Consumer(Parts parts);
+  Expected<bool> resolve_policies();
+
+  void take(Delivery&& delivery, double now);
+  void refuse(const Delivery& delivery, const Refused& refused);
+  void refuse_unregistered(Delivery&& delivery, TaskHeaders&& headers);
+  bool attach_duplicate(const Delivery& delivery, const TaskHeaders& headers);
+  bool hold_for_eta(const Delivery& delivery, const TaskHeaders& headers, double now);
+  bool discard_revoked(Request& request, double now);
+
+  void feed(double now);
+  void submit(Request& request);
+  void take_back_queued();
+  void give_back_surplus(double now);
+  void release_limited(double now);
+
+  void finish(Finished&& finished);
+  void log_outcome(const Request& request, const Finished& finished);
+  void execute(Request& request, Settlement&& settlement);
+  void publish_follow_ups(Request& request, Settlement&& settlement);
+  void store(Request& request, Settlement&& settlement);
+  void on_stored(JobId job, const Status& status);
+  void store_unstorable(Request& request, const Status& status);
+  void store_row(TaskResult&& row);
+  void conclude(Request& request, Verdict verdict, const std::string& category, const std::string& cause);
+  void forget(JobId job);
+
+  RunFacts facts(const Request& request) const;
+  TaskResult row(const Request& request) const;
+  DeadLetter dead_letter(const Request& request, const std::string& category, const std::string& cause) const;
+  std::string_view process_of(int pid);
+  void apply_window();
+  void after_write();
+
+  Parts parts_;
+  std::vector<std::string> accept_;  // content types
+  std::unordered_map<std::string, TaskPolicy, NameHash, std::equal_to<>> policies_;
+  std::unordered_map<const TaskPolicy*, RateLimit> limits_;
+  boost::asio::steady_timer limit_timer_;
+
+  std::unordered_map<JobId, Request> requests_;
+  std::deque<JobId> ready_;
+  std::unordered_map<int, std::string> process_names_;  // by pid
+  Prefetch prefetch_;
+  RevokedSet revoked_;
+  JobId last_job_ = 0;
+  std::size_t in_pool_ = 0;   // submitted, not finished
+  std::size_t running_ = 0;   // started, not finished
+  std::size_t deferred_ = 0;  // waiting for their ETA at the broker
+  std::size_t writes_ = 0;    // results and follow-ups not yet confirmed
+  std::uint64_t deliveries_ = 0;
+  bool eta_closed_ = false;  // eta_task_limit reached: nothing is fetched
+  bool feeding_ = false;
+  bool draining_ = false;
+  bool cancelling_ = false;
+  std::function<void()> drained_;
+};
+
+}  // namespace celeriac

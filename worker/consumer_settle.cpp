@@ -1,0 +1,241 @@
+// After a run: carries out what settle.hpp decides, in its order, and answers a running task.
+#include "worker/consumer.hpp"
+#include "worker/routes.hpp"
+
+#include "protocol/time.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace celeriac {
+namespace {
+
+ExceptionInfo kombu_error(std::string type, std::string_view what) {
+  ExceptionInfo exception;
+  exception.type = std::move(type);
+  exception.module = "kombu.exceptions";
+  exception.args = "[";
+  dump_json_string(what, exception.args);
+  exception.args += ']';
+  return exception;
+}
+
+}  // namespace
+
+void Consumer::on_finished(std::vector<Finished>&& batch) {
+  double seconds = 0;
+  for (Finished& finished : batch) {
+    seconds += finished.usage.wall;
+    if (in_pool_ > 0) --in_pool_;
+    finish(std::move(finished));
+  }
+  if (prefetch_.on_finished(batch.size(), seconds)) apply_window();
+  feed(unix_now());
+  after_write();
+}
+
+void Consumer::finish(Finished&& finished) {
+  const auto found = requests_.find(finished.job);
+  if (found == requests_.end()) return;
+  Request& request = found->second;
+  if (request.phase == Request::Phase::running) --running_;
+  request.phase = Request::Phase::finished;
+  if (const auto* lost = std::get_if<Lost>(&finished.outcome); lost && lost->terminated && cancelling_) {
+    Settlement settlement = settle_cancelled(facts(request));
+    if (!request.settled) return forget(request.job);  // the broker gives it back when it stops
+    settlement.next = Outgoing{request.queue, *request.message};
+    settlement.next->message.properties.delivery_tag.clear();
+    return execute(request, std::move(settlement));
+  }
+  log_outcome(request, finished);
+  execute(request, settle(std::move(finished.outcome), facts(request)));
+}
+
+void Consumer::log_outcome(const Request& request, const Finished& finished) {
+  const LogLevel level = outcome_level(finished.outcome);
+  if (!log_enabled(level)) return;
+  LogSource source;
+  source.process = process_of(request.pid);
+  log(level, source,
+      outcome_text(finished.outcome, request.headers->display_name(), request.id(), request.job,
+                   finished.usage.wall));
+}
+
+void Consumer::execute(Request& request, Settlement&& settlement) {
+  if (settlement.next) return publish_follow_ups(request, std::move(settlement));
+  store(request, std::move(settlement));
+}
+
+void Consumer::publish_follow_ups(Request& request, Settlement&& settlement) {
+  Outgoing next = std::move(*settlement.next);
+  settlement.next.reset();
+  if (next.queue.empty()) next.queue = request.queue;
+  if (next.message.properties.routing_key.empty()) next.message.properties.routing_key = next.queue;
+  ++writes_;
+  auto kept = std::make_shared<Settlement>(std::move(settlement));
+  parts_.broker.publish(std::move(next.message), [this, job = request.job, kept](const Status& status) {
+    --writes_;
+    if (const auto found = requests_.find(job); found != requests_.end()) {
+      if (!status.ok()) {
+        // The next run cannot be scheduled, so this one was the last.
+        log(LogLevel::error,
+            fmt::format("Task {}[{}] could not be sent again: {}", found->second.headers->display_name(),
+                        found->second.id(), status.what));
+        Threw failure;
+        failure.exception = kombu_error("OperationalError", status.what);
+        *kept = settle(std::move(failure), facts(found->second));
+      }
+      store(found->second, std::move(*kept));
+    }
+    after_write();
+  });
+}
+
+void Consumer::store(Request& request, Settlement&& settlement) {
+  if (settlement.status.empty() || parts_.stores.empty()) {
+    conclude(request, settlement.verdict, settlement.category, settlement.cause);
+    return forget(request.job);
+  }
+  TaskResult result = row(request);
+  result.status = std::move(settlement.status);
+  result.result = std::move(settlement.result);
+  result.traceback = std::move(settlement.traceback);
+  result.children = std::move(settlement.children);
+  if (is_ready(result.status)) result.date_done = unix_now();
+  request.verdict = settlement.verdict;
+  request.category = std::move(settlement.category);
+  request.cause = std::move(settlement.cause);
+  request.stores_success = result.status == state::success;
+  ++writes_;
+  parts_.stores.store(std::move(result),
+                      [this, job = request.job](const Status& status) { on_stored(job, status); });
+}
+
+void Consumer::on_stored(JobId job, const Status& status) {
+  --writes_;
+  const auto found = requests_.find(job);
+  if (found == requests_.end()) return after_write();
+  Request& request = found->second;
+  if (!status.ok()) {
+    log(LogLevel::error, fmt::format("Task {}[{}] result could not be stored: {}",
+                                     request.headers->display_name(), request.id(), status.what));
+    if (request.stores_success) return store_unstorable(request, status);
+  }
+  conclude(request, request.verdict, request.category, request.cause);
+  forget(job);
+  if (writes_ == max_writes - 1) feed(unix_now());
+  after_write();
+}
+
+// A value that no store takes must not leave the client waiting: it gets the reason instead.
+void Consumer::store_unstorable(Request& request, const Status& status) {
+  TaskResult result = row(request);
+  result.status = state::failure;
+  result.result = kombu_error("EncodeError", status.what).json();
+  result.date_done = unix_now();
+  request.stores_success = false;
+  ++writes_;
+  parts_.stores.store(std::move(result), [this, job = request.job](const Status& s) { on_stored(job, s); });
+}
+
+void Consumer::store_row(TaskResult&& result) {
+  ++writes_;
+  parts_.stores.store(std::move(result), [this](const Status& status) {
+    --writes_;
+    if (!status.ok()) log(LogLevel::error, "a task's state could not be stored: " + status.what);
+    after_write();
+  });
+}
+
+void Consumer::conclude(Request& request, Verdict verdict, const std::string& category,
+                        const std::string& cause) {
+  if (request.settled || verdict == Verdict::nothing) return;
+  request.settled = true;
+  switch (verdict) {
+    case Verdict::nothing:
+      break;
+    case Verdict::ack:
+      parts_.broker.ack(request.tag);
+      break;
+    case Verdict::requeue:
+      parts_.broker.reject(request.tag, Requeue::yes);
+      break;
+    case Verdict::bury:
+      parts_.broker.bury(request.tag, dead_letter(request, category, cause));
+      break;
+  }
+  for (const Tag tag : request.duplicates) parts_.broker.ack(tag);
+  request.duplicates.clear();
+}
+
+void Consumer::forget(JobId job) { requests_.erase(job); }
+
+void Consumer::on_request(JobId job, TaskRequest&& asked, std::function<void(std::string)> reply) {
+  const auto found = requests_.find(job);
+  if (found == requests_.end()) {
+    if (reply) reply("the task is not running any more");
+    return;
+  }
+  const Request& request = found->second;
+  if (auto* send = std::get_if<SendRequest>(&asked)) {
+    Outgoing& out = send->outgoing;
+    if (out.queue.empty()) {
+      const auto headers = read_task(out.message, accept_);
+      if (!headers) return reply(headers.error().cause);
+      out.queue = route(headers->task, parts_.settings, parts_.app);
+    }
+    if (out.message.properties.routing_key.empty()) out.message.properties.routing_key = out.queue;
+    ++writes_;
+    parts_.broker.publish(std::move(out.message), [this, reply = std::move(reply)](const Status& status) {
+      --writes_;
+      reply(status.what);
+      after_write();
+    });
+  } else if (auto* update = std::get_if<StateRequest>(&asked)) {
+    TaskResult result = row(request);
+    result.status = std::move(update->state);
+    result.result = std::move(update->meta);
+    store_row(std::move(result));
+  } else if (const auto* line = std::get_if<LogRequest>(&asked)) {
+    const auto level = static_cast<LogLevel>(std::clamp(line->level, 1, 5));
+    if (!log_enabled(level)) return;
+    log(level, LogSource{process_of(request.pid), request.headers->task, request.id()}, line->text);
+  }
+}
+
+RunFacts Consumer::facts(const Request& request) const {
+  RunFacts f;
+  f.job = request.job;
+  f.acked = request.settled;
+  f.ignore_result = request.ignore_result;
+  f.policy = request.policy;
+  return f;
+}
+
+TaskResult Consumer::row(const Request& request) const {
+  // An unregistered task has no function, hence no extended row, as in Celery.
+  const bool extended = parts_.settings.result_extended && request.policy->task != nullptr;
+  return result_row(request, extended, parts_.node, accept_);
+}
+
+DeadLetter Consumer::dead_letter(const Request& request, const std::string& category,
+                                 const std::string& cause) const {
+  DeadLetter letter;
+  letter.category = category;
+  letter.cause = cause;
+  letter.task = request.headers->task;
+  letter.task_id = request.id();
+  letter.worker = parts_.node;
+  return letter;
+}
+
+std::string_view Consumer::process_of(int pid) {
+  if (pid == 0 || pid == ::getpid()) return "MainProcess";
+  std::string& name = process_names_[pid];
+  if (name.empty()) name = "ForkPoolWorker-" + std::to_string(process_names_.size());
+  return name;
+}
+
+}  // namespace celeriac
