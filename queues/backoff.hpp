@@ -13,7 +13,7 @@ struct BackoffOptions {
   std::chrono::milliseconds first{100};
   std::chrono::milliseconds step{2000};
   std::chrono::milliseconds max{30000};
-  int max_retries = 0;  // only before the first success; 0: for ever
+  int max_retries = 0;  // only before the first success; 0: for ever, negative: none
 };
 
 class Backoff {

@@ -63,6 +63,7 @@ struct QueueInfo {
   std::uint64_t delayed = 0;   // held until an ETA
   std::uint64_t dead = 0;      // dead letters that came from this queue
   std::int64_t consumers = -1; // -1: the broker cannot tell
+  bool estimated = false;      // unacked and delayed are scaled up from a part that was counted
 };
 
 enum class BrokerState { connecting, connected, lost, failed };
@@ -74,6 +75,9 @@ class Broker {
     std::function<void(std::vector<Delivery>&&)> on_deliveries;
     // `what` says why for lost and failed (failed: retries used up, or refused credentials).
     std::function<void(BrokerState, std::string what)> on_state;
+    // Optional. These deliveries went back to their queue behind our back (we were frozen or cut
+    // off for too long) and run elsewhere: forget those not begun; settling them does nothing.
+    std::function<void(std::vector<Tag>)> on_taken;
   };
 
   virtual ~Broker() = default;

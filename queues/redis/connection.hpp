@@ -35,7 +35,7 @@ struct ConnectionOptions {
   std::chrono::milliseconds connect_timeout{4000};
   std::chrono::milliseconds socket_timeout{30000};
   std::size_t max_reply_bytes = 600u << 20;  // the server's own limit for one value is 512 MiB
-  int max_retries = 0;                       // for the very first connect only; 0: for ever
+  int max_retries = 0;                       // for the very first connect only; 0: for ever, negative: none
 };
 
 // From redis://, rediss:// or redis+socket:// (aliases: redis+ssl, unix). Query keys override:

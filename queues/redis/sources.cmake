@@ -4,8 +4,18 @@ target_sources(celeriac_queues PRIVATE
   stream.cpp
   redis/connection.cpp
   redis/connection_options.cpp
+  redis/holdings.cpp
+  redis/inspector.cpp
+  redis/keys.cpp
+  redis/outbox.cpp
+  redis/recovery.cpp
+  redis/redis_broker.cpp
+  redis/redis_fetch.cpp
   redis/reply.cpp
-  redis/request.cpp)
-if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/redis_backend.cpp)
-  target_sources(celeriac_queues PRIVATE redis/redis_backend.cpp)
-endif()
+  redis/request.cpp
+  redis/restorer.cpp
+  redis/router.cpp
+  redis/scripts.cpp
+  redis/stored.cpp
+  redis/wakeup.cpp)
+include(${CMAKE_CURRENT_LIST_DIR}/backend_sources.cmake OPTIONAL)  # the result store's own list

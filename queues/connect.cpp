@@ -1,0 +1,28 @@
+#include "queues/connect.hpp"
+
+#include "queues/redis/redis_broker.hpp"
+
+namespace celeriac {
+
+Expected<std::unique_ptr<Broker>> make_broker(boost::asio::io_context& io, const Settings& settings) {
+  auto url = parse_url(settings.broker_url);
+  if (!url) return tl::unexpected(url.error());
+  const auto& scheme = url->scheme;
+  if (scheme == "redis" || scheme == "rediss" || scheme == "redis+socket") {
+    auto connection =
+        redis::connection_options(*url, settings.broker_transport_options, settings.broker_use_ssl);
+    if (!connection) return tl::unexpected(connection.error());
+    connection->client_name = "celeriac";
+    connection->max_retries = settings.broker_connection_max_retries;
+    if (!settings.broker_connection_retry_on_startup || !settings.broker_connection_retry)
+      connection->max_retries = -1;
+    redis::BrokerOptions options;
+    options.connection = std::move(*connection);
+    options.redis = settings.broker_transport_options;
+    options.display_url = url->display();
+    return std::make_unique<redis::RedisBroker>(io, std::move(options));
+  }
+  return unexpected("broker_url: unknown scheme '" + scheme + "' (known: redis, rediss, redis+socket)");
+}
+
+}  // namespace celeriac

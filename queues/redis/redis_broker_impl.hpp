@@ -1,0 +1,110 @@
+// The inside of RedisBroker. The parts do the work (outbox, restorer, recovery, wakeup,
+// inspector, holdings); this ties them to one connection. redis_broker.cpp: life, settling,
+// publishing. redis_fetch.cpp: claiming, due messages.
+#pragma once
+
+#include "queues/due_queue.hpp"
+#include "queues/redis/claim_policy.hpp"
+#include "queues/redis/holdings.hpp"
+#include "queues/redis/inspector.hpp"
+#include "queues/redis/outbox.hpp"
+#include "queues/redis/recovery.hpp"
+#include "queues/redis/redis_broker.hpp"
+#include "queues/redis/restorer.hpp"
+#include "queues/redis/router.hpp"
+#include "queues/redis/timer.hpp"
+#include "queues/redis/wakeup.hpp"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace celeriac::redis {
+
+class RedisBroker::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(boost::asio::io_context& io, BrokerOptions options);
+
+  // redis_broker.cpp
+  void start(Handlers handlers);
+  void up();
+  void down(std::string why);
+  void failed(std::string why);
+  void consume(std::vector<std::string> queues);
+  void pause();
+  void ack(Tag tag);
+  void reject(Tag tag, Requeue requeue);
+  void bury(Tag tag, DeadLetter why);
+  void defer(Tag tag, Clock::time_point due);
+  void publish(Message message, Done done);
+  void flush(Done done);
+  void stop(std::function<void(std::size_t)> done);
+  void close();
+
+  void settle_soon();  // once at the end of this turn of the loop
+  void settle();
+  void keep_scores();
+  void lease_renewed(bool held, bool taken);
+  void look_for_taken();
+  void restore_all();
+  void stopped(std::size_t restored);
+  void await_connection_to_stop(int seconds);
+
+  // redis_fetch.cpp
+  void consider_claim();
+  void claim();
+  void claimed(Reply reply, Tag first, unsigned count);
+  void take(Reply reply, Tag first);
+  void look_for_lost_claim();
+  void fetch(std::vector<Tag> tags, bool deferred, std::function<void()> done);
+  void deliver_due();
+  void schedule_due();
+  void changed(std::string_view key);
+  void poll();
+  void check_stall();
+  void arrange_lists();
+
+  boost::asio::io_context& io_;
+  const BrokerOptions options_;
+  const Keys keys_;
+  const std::string owner_;
+  Handlers handlers_;
+  Connection connection_;
+  Outbox outbox_;
+  Router router_;
+  Restorer restorer_;
+  Inspector inspector_;
+  Holdings holdings_;
+  Recovery recovery_;
+  std::optional<Wakeup> wakeup_;
+  DueQueue due_;
+  ClaimPolicy policy_;
+  Timer poll_timer_, linger_timer_, due_timer_, score_timer_, retry_timer_, stop_timer_;
+
+  bool consuming_ = false, paused_ = false, stopping_ = false, closed_ = false;
+  bool settle_posted_ = false, had_lease_ = false, refusal_told_ = false;
+  std::function<void(std::size_t)> stop_done_;
+
+  std::vector<std::string> queues_;
+  struct List {
+    std::string key, queue, tail;
+  };
+  std::vector<List> lists_;  // in the order of claiming
+
+  Tag next_tag_ = 1;
+  bool claiming_ = false;
+  bool exhausted_ = false;  // the last claim emptied the lists; wait for a change
+  bool changed_ = false;    // ... that came while the claim was under way
+  struct Range {
+    Tag first;
+    unsigned count;
+  };
+  std::optional<Range> lost_claim_;  // its answer was lost: the messages may be ours
+  bool fetching_due_ = false;
+  std::chrono::milliseconds poll_pause_{1};
+  std::chrono::steady_clock::time_point last_claim_answer_{};
+};
+
+}  // namespace celeriac::redis

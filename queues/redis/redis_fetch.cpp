@@ -1,0 +1,271 @@
+// How messages come in: claims from the lists, and deferred messages whose time has come.
+#include "protocol/envelope.hpp"
+#include "queues/redis/redis_broker_impl.hpp"
+#include "queues/redis/scripts.hpp"
+#include "queues/redis/stored.hpp"
+
+#include <spdlog/spdlog.h>
+#include <algorithm>
+
+namespace celeriac::redis {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr std::size_t fetch_page = 32;  // bodies of deferred messages asked for at a time
+constexpr milliseconds linger{1};
+constexpr milliseconds longest_poll_pause{50};
+
+Delivery make_delivery(Tag tag, std::string queue, std::string_view envelope) {
+  Delivery delivery;
+  delivery.tag = tag;
+  delivery.queue = std::move(queue);
+  auto message = decode_envelope(envelope);
+  if (message) {
+    delivery.redelivered = message->properties.redelivered;
+    delivery.message = std::move(*message);
+  } else {
+    delivery.error = std::move(message.error().what);
+  }
+  return delivery;
+}
+
+}  // namespace
+
+// Strict priority over all queues: every queue's step 0 before any queue's step 3.
+void RedisBroker::Impl::arrange_lists() {
+  auto order = queues_;
+  if (options_.redis.queue_order_strategy == "sorted") std::sort(order.begin(), order.end());
+  lists_.clear();
+  for (int step : keys_.steps())
+    for (auto& queue : order) lists_.push_back({keys_.list(queue, step), queue, unacked_tail(queue)});
+}
+
+// ---- claiming ----
+
+void RedisBroker::Impl::consider_claim() {
+  if (claiming_ || exhausted_ || !consuming_ || paused_ || !had_lease_ || lists_.empty() ||
+      !connection_.ready())
+    return;
+  switch (policy_.when(holdings_.size())) {
+    case ClaimPolicy::When::no:
+      return;
+    case ClaimPolicy::When::now:
+      linger_timer_.cancel();
+      return claim();
+    case ClaimPolicy::When::soon:
+      if (!linger_timer_.waiting())
+        linger_timer_.after(linger, [this] {
+          if (!claiming_ && !exhausted_ && !paused_ && connection_.ready() &&
+              policy_.count(holdings_.size()) > 0)
+            claim();
+        });
+  }
+}
+
+void RedisBroker::Impl::claim() {
+  const Tag first = next_tag_;
+  const unsigned count = policy_.count(holdings_.size());
+  next_tag_ += count;  // a number is never used twice, even if this answer gets lost
+  claiming_ = true;
+  changed_ = false;
+  Request request;
+  request.begin(3 + 4 + 6 + 2 * lists_.size()).arg("EVALSHA").arg(scripts().claim.sha).arg(4 + lists_.size());
+  request.arg(keys_.unacked).arg(keys_.unacked_index).arg(keys_.unreadable).arg(keys_.lease(owner_));
+  for (auto& list : lists_) request.arg(list.key);
+  request.arg(score_text(Clock::now())).arg(owner_ + ":").arg(first).arg(count);
+  request.arg(ClaimPolicy::claim_bytes).arg(policy_.chunk());
+  for (auto& list : lists_) request.arg(list.tail);
+  connection_.send(
+      request, [this, first, count, lists = lists_.size()](Reply reply) { claimed(reply, first, count); });
+}
+
+void RedisBroker::Impl::claimed(Reply reply, Tag first, unsigned count) {
+  last_claim_answer_ = Steady::now();
+  if (reply.lost()) {
+    lost_claim_ = Range{first, count};  // claiming_ stays set until we know
+    return;
+  }
+  claiming_ = false;
+  if (reply.is_error()) {
+    if (reply.text().substr(0, 8) == "NOSCRIPT") {
+      connection_.send(scripts().load(), nullptr);
+      return stopping_ ? restore_all() : claim();
+    }
+    // A list of the wrong type stops the script half way: what it had claimed by then is ours.
+    spdlog::error("Redis refuses a claim: {}", reply.text());
+    claiming_ = true;
+    lost_claim_ = Range{first, count};
+    retry_timer_.after(std::chrono::seconds(1), [this] {
+      if (lost_claim_ && connection_.ready()) look_for_lost_claim();
+    });
+    return;
+  }
+  if (reply.is_string()) {
+    // No lease: claims wait for the renewal, which calls consider_claim().
+    had_lease_ = false;
+    recovery_.renew();
+    if (stopping_) restore_all();
+    return;
+  }
+  take(reply, first);
+}
+
+void RedisBroker::Impl::take(Reply reply, Tag first) {
+  std::vector<Delivery> deliveries;
+  std::size_t bytes = 0;
+  Tag tag = first;
+  const std::size_t lists = lists_.size();
+  for (std::size_t i = 0; i + 1 < reply.size(); i += 2) {
+    const auto number = static_cast<std::size_t>(reply[i].integer()) - 1;
+    const Reply batch = reply[i + 1];
+    if (deliveries.empty()) deliveries.reserve(batch.size());
+    for (std::size_t j = 0; j < batch.size(); ++j, ++tag) {
+      auto raw = batch[j].text();
+      bytes += raw.size();
+      auto delivery = make_delivery(tag, number < lists ? lists_[number].queue : std::string(), raw);
+      const bool object = !raw.empty() && raw.front() == '{' && raw.back() == '}';
+      holdings_.hold(tag, {delivery.queue, !object});
+      deliveries.push_back(std::move(delivery));
+    }
+  }
+  policy_.claimed(deliveries.size(), bytes);
+  if (stopping_) return restore_all();
+
+  const bool full =
+      tag - first >= 1 && (tag - first >= next_tag_ - first || bytes >= ClaimPolicy::claim_bytes);
+  exhausted_ = !full && !changed_;
+  if (deliveries.empty())
+    poll_pause_ = std::min(poll_pause_ * 2, longest_poll_pause);
+  else
+    poll_pause_ = milliseconds(1);
+  if (exhausted_ && wakeup_ && !wakeup_->works()) poll();
+  // The next claim is under way while these messages are worked on.
+  if (!deliveries.empty() && options_.redis.queue_order_strategy == "round_robin" && queues_.size() > 1) {
+    auto served = std::find(queues_.begin(), queues_.end(), deliveries.back().queue);
+    if (served != queues_.end()) std::rotate(served, served + 1, queues_.end());
+    arrange_lists();
+  }
+  consider_claim();
+  if (!deliveries.empty() && handlers_.on_deliveries) handlers_.on_deliveries(std::move(deliveries));
+}
+
+// The claim may have been carried out although its answer never came: the numbers say which.
+void RedisBroker::Impl::look_for_lost_claim() {
+  const Range range = *std::exchange(lost_claim_, std::nullopt);
+  std::vector<Tag> tags;
+  for (unsigned i = 0; i < range.count; ++i) tags.push_back(range.first + i);
+  fetch(std::move(tags), false, [this] {
+    claiming_ = false;
+    if (stopping_) return restore_all();
+    consider_claim();
+  });
+}
+
+void RedisBroker::Impl::changed(std::string_view key) {
+  if (wakeup_ && !wakeup_->refused().empty() && !refusal_told_) {
+    refusal_told_ = true;
+    spdlog::warn("Redis cannot tell us of new messages ({}): polling", wakeup_->refused());
+    poll();
+  }
+  const bool ours =
+      key.empty() || std::any_of(lists_.begin(), lists_.end(), [&](auto& list) { return list.key == key; });
+  if (!ours) return;
+  changed_ = true;
+  exhausted_ = false;
+  consider_claim();
+}
+
+// Once a second in any case, as a safety net; quickly when the server cannot wake us.
+void RedisBroker::Impl::poll() {
+  const bool woken = !wakeup_ || wakeup_->works() || !exhausted_;
+  poll_timer_.after(woken ? milliseconds(1000) : poll_pause_, [this] {
+    exhausted_ = false;
+    check_stall();
+    consider_claim();
+    poll();
+  });
+}
+
+void RedisBroker::Impl::check_stall() {
+  if (!connection_.ready() || paused_ || policy_.when(holdings_.size()) == ClaimPolicy::When::no) {
+    last_claim_answer_ = Steady::now();
+    return;
+  }
+  const auto limit = std::max<Steady::duration>(options_.connection.socket_timeout, std::chrono::seconds(10));
+  if (Steady::now() - last_claim_answer_ < limit) return;
+  last_claim_answer_ = Steady::now();
+  spdlog::error("Redis broker: room for messages, but no claim was answered: connecting anew");
+  connection_.reconnect("stalled: nothing was fetched although there was room");
+}
+
+// ---- messages known by their tag ----
+
+// Delivers those of `tags` that are still in `unacked`, page by page.
+void RedisBroker::Impl::fetch(std::vector<Tag> tags, bool deferred, std::function<void()> done) {
+  if (tags.empty()) return done();
+  std::vector<Tag> page(tags.begin(),
+                        tags.begin() + static_cast<std::ptrdiff_t>(std::min(fetch_page, tags.size())));
+  std::vector<Tag> rest(tags.begin() + static_cast<std::ptrdiff_t>(page.size()), tags.end());
+
+  auto unreadable = std::make_shared<std::vector<std::optional<std::string>>>();
+  if (!deferred) {
+    Request beside;
+    beside.begin(2 + page.size()).arg("HMGET").arg(keys_.unreadable);
+    for (Tag tag : page) beside.arg(holdings_.field(tag));
+    outbox_.send(std::move(beside), [unreadable](Reply reply) {
+      for (std::size_t i = 0; i < reply.size(); ++i)
+        unreadable->push_back(reply[i].is_nil() ? std::nullopt : std::optional(std::string(reply[i].text())));
+    });
+  }
+  Request request = holdings_.renew(page, Clock::now());
+  request.begin(2 + page.size()).arg("HMGET").arg(keys_.unacked);
+  for (Tag tag : page) request.arg(holdings_.field(tag));
+  outbox_.send(std::move(request), [this, page, rest = std::move(rest), deferred, unreadable,
+                                    done = std::move(done)](Reply reply) mutable {
+    std::vector<Delivery> deliveries;
+    for (std::size_t i = 0; i < page.size() && i < reply.size(); ++i) {
+      if (reply[i].is_nil()) {
+        if (deferred) spdlog::info("A deferred message went back to its queue before its time: {}", page[i]);
+        continue;
+      }
+      auto stored = split_stored(reply[i].text());
+      if (!stored) {
+        spdlog::error("{}", stored.error().what);
+        continue;
+      }
+      const bool beside = i < unreadable->size() && (*unreadable)[i].has_value();
+      auto delivery = make_delivery(page[i], std::move(stored->routing_key),
+                                    beside ? std::string_view(*(*unreadable)[i]) : stored->envelope);
+      delivery.deferred = deferred;
+      holdings_.hold(page[i], {delivery.queue, beside});
+      deliveries.push_back(std::move(delivery));
+    }
+    if (!deliveries.empty() && handlers_.on_deliveries && !stopping_)
+      handlers_.on_deliveries(std::move(deliveries));
+    fetch(std::move(rest), deferred, std::move(done));
+  });
+}
+
+void RedisBroker::Impl::schedule_due() {
+  const auto next = due_.next_due();
+  if (!next || paused_ || fetching_due_) return;
+  // In short sleeps: the wall clock may be set in between.
+  const auto wait =
+      std::clamp(std::chrono::ceil<milliseconds>(*next - Clock::now()), milliseconds(0), milliseconds(60000));
+  due_timer_.after(wait, [this] { deliver_due(); });
+}
+
+void RedisBroker::Impl::deliver_due() {
+  auto tags = due_.take_due(Clock::now(), 1024);
+  if (tags.empty()) return schedule_due();
+  fetching_due_ = true;
+  settle();  // the score of a message put off a moment ago must not come after this
+  fetch(std::move(tags), true, [this] {
+    fetching_due_ = false;
+    schedule_due();
+  });
+}
+
+}  // namespace celeriac::redis
