@@ -21,6 +21,8 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace celeriac {
@@ -35,12 +37,21 @@ class App {
   };
 
   // Registers a function `R fn(Context&, Args...)`. Arguments are taken by position, by the names
-  // in options.params, or mixed, and converted; a trailing std::optional<T> or a value in
-  // options.defaults may be left out. What does not fit fails the task with TypeError.
+  // in options.params, or mixed, and converted (worker/arguments.hpp); a std::optional<T> or one with
+  // a value in options.defaults may be left out. What does not fit fails the task with TypeError.
   // Throws std::logic_error if the name is taken.
   template <class R, class... Args>
   void task(std::string name, R (*fn)(Context&, Args...), TaskOptions options = {}) {
-    add(std::move(name), bind_arguments(fn, options), std::move(options));
+    Body body = bind_arguments(fn, options);
+    add(std::move(name), std::move(body), std::move(options));
+  }
+
+  // The same for a lambda or function object. In the threads pool several threads call it at once.
+  template <class F>
+  requires std::is_class_v<F>
+  void task(std::string name, F fn, TaskOptions options = {}) {
+    Body body = bind_arguments(std::move(fn), options);
+    add(std::move(name), std::move(body), std::move(options));
   }
 
   // Registers a function that wants its arguments raw: `Json fn(Context&, const Json& args,

@@ -4,6 +4,7 @@
 // connection: whatever it asks for travels to the worker's loop through TaskPort.
 #pragma once
 
+#include "protocol/body.hpp"
 #include "worker/errors.hpp"
 #include "worker/job.hpp"
 #include "worker/task_options.hpp"
@@ -19,45 +20,53 @@ namespace celeriac {
 class TaskPort {
  public:
   virtual ~TaskPort() = default;
-  // SendRequest returns when the broker has the message (an error text otherwise); the others
-  // return at once.
+  // SendRequest returns when the broker has the message (an error text otherwise, empty for success);
+  // the others return at once.
   virtual std::string request(TaskRequest request) = 0;
 };
 
 // Options of Context::send, in apply_async's words.
 struct SendOptions {
-  std::string task_id;                 // empty: a fresh UUID4
+  std::string task_id;  // empty: a fresh UUID4
   std::string queue;
   std::optional<double> countdown;     // seconds
   std::optional<double> eta, expires;  // Unix seconds
   std::optional<int> priority;
   std::optional<double> time_limit, soft_time_limit;
   std::optional<bool> ignore_result;
-  Json headers = nullptr;              // extra, merged flat
+  Json headers = nullptr;  // extra, merged flat
 };
 
 struct RetryOptions {
-  std::optional<double> countdown;     // seconds; unset: default_retry_delay
-  std::optional<double> eta;           // Unix seconds
-  std::optional<int> max_retries;      // overrides the task's; -1: for ever
-  std::optional<TaskError> exc;        // raised when retries are used up
-  std::optional<Json> args, kwargs;    // replace the arguments of the next run
+  std::optional<double> countdown;   // seconds; unset: default_retry_delay
+  std::optional<double> eta;         // Unix seconds
+  std::optional<int> max_retries;    // overrides the task's; -1: for ever
+  std::optional<TaskError> exc;      // raised when retries are used up
+  std::optional<Json> args, kwargs;  // replace the arguments of the next run
 };
 
 class Context {
  public:
-  Context(const Job& job, const TaskOptions& options, TaskPort& port, const std::atomic<bool>& soft_limit_hit);
+  // `body` gives retry() the arguments to name when retries are used up. All references outlive the Context.
+  Context(const Job& job, const TaskOptions& options, TaskPort& port, const std::atomic<bool>& soft_limit_hit,
+          const Body* body = nullptr);
 
   const std::string& task_id() const;
   const std::string& task() const;
-  const std::string& root_id() const;      // own id when the message has none
+  const std::string& root_id() const;  // own id when the message has none
   const std::string& parent_id() const;
   const std::string& group() const;
   const std::string& hostname() const;
   std::int64_t retries() const;
   const TaskHeaders& headers() const;
-  const Message& message() const;          // raw headers, properties
+  const Message& message() const;  // raw headers, properties
   bool redelivered() const;
+
+  // One header of the message, the sender's own ("x-tenant") included; null when it has none.
+  Json header(std::string_view name) const;
+  // Delivery information: the priority the message came with, the queue's routing key.
+  std::optional<int> priority() const;
+  const std::string& routing_key() const;
 
   // Ends this run and schedules another one of the same id; past max_retries it throws
   // options.exc or MaxRetriesExceededError instead.
@@ -74,9 +83,9 @@ class Context {
 
   // Throws SoftTimeLimitExceeded once the soft limit has passed. Long bodies call it often.
   void checkpoint() const;
-  bool soft_limit_exceeded() const;        // the same as a question, for engine callbacks
+  bool soft_limit_exceeded() const;  // the same as a question, for engine callbacks
 
-  // Used by the runner, not by tasks.
+  // Used by the runner, not by tasks: result tuples of what was sent.
   const Json& children() const { return children_; }
 
  private:
@@ -84,6 +93,8 @@ class Context {
   const TaskOptions& options_;
   TaskPort& port_;
   const std::atomic<bool>& soft_limit_hit_;
+  const Body* body_;
+  mutable std::optional<Json> header_map_;  // read when first asked for
   Json children_ = Json::array();
 };
 

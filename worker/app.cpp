@@ -1,0 +1,33 @@
+#include "worker/app.hpp"
+
+#include <stdexcept>
+
+namespace celeriac {
+
+const App::Task* App::find(std::string_view name) const {
+  const auto found = tasks_.find(name);
+  return found == tasks_.end() ? nullptr : &found->second;
+}
+
+std::vector<const App::Task*> App::tasks() const {
+  std::vector<const Task*> out;
+  out.reserve(tasks_.size());
+  for (const auto& [name, task] : tasks_) out.push_back(&task);
+  return out;
+}
+
+void App::on_slot_start(std::function<void()> hook) { slot_start_.push_back(std::move(hook)); }
+
+void App::run_slot_start_hooks() const {
+  for (const auto& hook : slot_start_) hook();
+}
+
+void App::add(std::string name, Body body, TaskOptions options) {
+  if (name.empty()) throw std::logic_error("a task needs a name");
+  if (!body) throw std::logic_error("task '" + name + "' has no function");
+  Task task{name, std::move(options), std::move(body)};
+  if (!tasks_.emplace(name, std::move(task)).second)
+    throw std::logic_error("task '" + name + "' is registered twice");
+}
+
+}  // namespace celeriac
