@@ -14,8 +14,8 @@
 
 namespace celeriac {
 
-struct RedisOptions {                      // broker_transport_options / result_backend_transport_options
-  double visibility_timeout = 3600;        // seconds
+struct RedisOptions {                // broker_transport_options / result_backend_transport_options
+  double visibility_timeout = 3600;  // seconds
   std::string global_keyprefix;
   std::vector<int> priority_steps = {0, 3, 6, 9};
   std::string sep = "\x06\x16";
@@ -23,14 +23,14 @@ struct RedisOptions {                      // broker_transport_options / result_
   std::string unacked_key = "unacked";
   std::string unacked_index_key = "unacked_index";
   std::string unacked_mutex_key = "unacked_mutex";
-  double unacked_mutex_expire = 300;       // seconds
-  double lease = 15;                       // seconds; ours: how soon a dead worker's messages come back
-  double socket_timeout = 30;              // seconds without any answer before the connection is given up
+  double unacked_mutex_expire = 300;  // seconds
+  double lease = 15;                  // seconds; ours: how soon a dead worker's messages come back
+  double socket_timeout = 30;         // seconds without any answer before the connection is given up
   double socket_connect_timeout = 4;
 };
 
-struct TlsOptions {                        // broker_use_ssl / redis_backend_use_ssl, or URL query keys
-  bool verify = true;                      // ssl_cert_reqs
+struct TlsOptions {    // broker_use_ssl / redis_backend_use_ssl, or URL query keys
+  bool verify = true;  // ssl_cert_reqs
   std::string ca_certs, certfile, keyfile, server_hostname;
 };
 
@@ -38,13 +38,13 @@ struct Settings {
   // General and broker
   std::string broker_url = "redis://localhost:6379/0";
   std::vector<std::string> accept_content = {"json"};
-  std::vector<std::string> result_accept_content;   // empty: accept_content
+  std::vector<std::string> result_accept_content;  // empty: accept_content
   bool enable_utc = true;
   std::string timezone = "UTC";
-  double broker_connection_timeout = 4;             // seconds
+  double broker_connection_timeout = 4;  // seconds
   bool broker_connection_retry = true;
   bool broker_connection_retry_on_startup = true;
-  int broker_connection_max_retries = 100;          // 0: for ever
+  int broker_connection_max_retries = 100;  // 0: for ever
   RedisOptions broker_transport_options;
   TlsOptions broker_use_ssl;
 
@@ -62,13 +62,13 @@ struct Settings {
   std::optional<double> task_time_limit, task_soft_time_limit;  // seconds
   std::string task_serializer = "json";
   std::string task_compression;
-  std::map<std::string, std::string> task_routes;   // task name or glob -> queue
+  std::map<std::string, std::string> task_routes;  // task name or glob -> queue
 
   // Worker
-  int worker_concurrency = 0;                       // 0: number of CPUs
-  std::string worker_pool = "prefork";              // prefork, threads, solo
-  int worker_prefetch_multiplier = 4;               // 0: unlimited
-  bool worker_prefetch_multiplier_set = false;      // given by the user: then strictly kept
+  int worker_concurrency = 0;                   // 0: number of CPUs
+  std::string worker_pool = "prefork";          // prefork, threads, solo
+  int worker_prefetch_multiplier = 4;           // 0: unlimited
+  bool worker_prefetch_multiplier_set = false;  // given by the user: then strictly kept
   bool worker_disable_prefetch = false;
   bool worker_disable_rate_limits = false;
   std::optional<int> worker_eta_task_limit;
@@ -85,12 +85,12 @@ struct Settings {
   std::string worker_log_format = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s";
   std::string worker_task_log_format =
       "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s";
-  bool worker_log_json = false;                     // ours: one JSON object a line
+  bool worker_log_json = false;  // ours: one JSON object a line
   std::string worker_state_db;
 
   // Results
-  std::string result_backend;                       // several stores: separated by ','
-  double result_expires = 86400;                    // seconds; 0: never
+  std::string result_backend;     // several stores: separated by ','
+  double result_expires = 86400;  // seconds; 0: never
   bool result_extended = false;
   std::string result_serializer = "json";
   RedisOptions result_backend_transport_options;
@@ -100,19 +100,19 @@ struct Settings {
   bool database_create_tables_at_setup = true;
 
   // The invoice application
-  std::string database_url;                         // postgresql://..., where invoices live
-  std::string storage_root = ".celeriac/storage";   // local storage:// root
+  std::string database_url;                        // postgresql://..., where invoices live
+  std::string storage_root = ".celeriac/storage";  // local storage:// root
 };
 
 // What `celeriac worker` takes beyond settings.
 struct WorkerOptions {
-  std::string hostname = "celery@%h";               // -n
-  std::vector<std::string> queues;                  // -Q; empty: task_default_queue plus the tasks' own
-  std::vector<std::string> exclude_queues;          // -X
-  std::string loglevel = "WARNING";                 // -l
-  std::string logfile;                              // -f
+  std::string hostname = "celery@%h";       // -n
+  std::vector<std::string> queues;          // -Q; empty: task_default_queue plus the tasks' own
+  std::vector<std::string> exclude_queues;  // -X
+  std::string loglevel = "WARNING";         // -l
+  std::string logfile;                      // -f
   std::string pidfile;
-  std::string optimization = "default";             // -O: default, fair
+  std::string optimization = "default";  // -O: default, fair
   bool purge = false;
   bool without_gossip = false, without_mingle = false, without_heartbeat = false;
   double heartbeat_interval = 2;
