@@ -22,16 +22,22 @@ class BoundedSink final : public Pipeline {
   BoundedSink(std::size_t limit, std::string* keep)
       : Pipeline("bounded", nullptr), limit_(limit), keep_(keep) {}
   void write(const unsigned char* data, std::size_t size) override {
-    if (size > limit_ - seen_) throw TooMuch();
+    if (size > limit_ - seen_) {
+      exceeded_ = true;
+      throw TooMuch();
+    }
     seen_ += size;
     if (keep_) keep_->append(reinterpret_cast<const char*>(data), size);
   }
   void finish() override {}
+  // QPDF turns what its pipelines throw into a warning, so the exception alone is not seen.
+  bool exceeded() const { return exceeded_; }
   std::size_t seen() const { return seen_; }
 
  private:
   std::size_t limit_, seen_ = 0;
   std::string* keep_;
+  bool exceeded_ = false;
 };
 
 // Between two filters of a chain nothing is held either: QPDF streams.
@@ -39,6 +45,7 @@ std::size_t decode(QPDFObjectHandle stream, std::size_t limit, std::string* keep
   BoundedSink sink(limit, keep);
   bool filtered = false;
   stream.pipeStreamData(&sink, &filtered, 0, qpdf_dl_generalized, true, false);
+  if (sink.exceeded()) throw TooMuch();
   return sink.seen();
 }
 

@@ -108,6 +108,8 @@ Extracted<std::unique_ptr<PdfDocument>> open_with_poppler(std::string_view bytes
       poppler::document::load_from_raw_data(bytes.data(), static_cast<int>(bytes.size())));
   if (!document) return failure(ExtractErrorCode::corrupt, "the PDF cannot be read");
   if (document->is_locked()) return failure(ExtractErrorCode::password_required, "the PDF needs a password");
+  if (document->pages() <= 0 && inspection.pages > 0)
+    return failure(ExtractErrorCode::too_many_pages, "the PDF announces an impossible number of pages");
   if (document->pages() <= 0) return failure(ExtractErrorCode::corrupt, "the PDF has no pages");
   return std::make_unique<PopplerDocument>(std::move(document), std::move(inspection), limits);
 } catch (const std::exception& e) {

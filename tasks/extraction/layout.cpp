@@ -67,7 +67,7 @@ Line make_line(std::vector<Word> words, int page) {
       Token& last = line.tokens.back();
       const float gap = word.box.x0 - last.box.x1;
       // Kerning makes some writers put one word as two; no blank is this narrow.
-      if (gap < 0.09f * size && gap > -0.5f * size && last.text.back() != ':' && word.text.size() > 0) {
+      if (gap < 0.15f * size && gap > -0.5f * size && last.text.back() != ':' && word.text.size() > 0) {
         last.text += word.text;
         last.confidence = std::min(last.confidence, word.confidence);
         grow(last.box, word.box);
