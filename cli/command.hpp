@@ -26,9 +26,9 @@ struct GlobalOptions {
 
 struct CommandContext {
   const GlobalOptions& globals;
-  const App& app;              // the tasks this executable knows
-  std::ostream& out;           // results; --help too
-  std::ostream& err;           // diagnostics
+  const App& app;     // the tasks this executable knows
+  std::ostream& out;  // results; --help too
+  std::ostream& err;  // diagnostics
 };
 
 using Arguments = std::vector<std::string>;  // without program and command names

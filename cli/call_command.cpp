@@ -1,0 +1,149 @@
+#include "cli/call_command.hpp"
+
+#include "cli/command_line.hpp"
+#include "cli/print_result.hpp"
+#include "cli/session.hpp"
+#include "protocol/body.hpp"
+#include "protocol/repr.hpp"
+#include "protocol/time.hpp"
+#include "protocol/uuid.hpp"
+#include "worker/routes.hpp"
+
+#include <unistd.h>
+#include <charconv>
+#include <cmath>
+#include <ostream>
+
+namespace celeriac {
+namespace {
+
+struct Call {
+  std::string name, args = "[]", kwargs = "{}", eta, expires, queue, id;
+  std::optional<double> countdown, timeout;
+  std::optional<int> priority;
+  bool wait = false, json = false;
+};
+
+// ISO 8601, or seconds from now.
+Expected<double> read_time(const std::string& text, const char* option) {
+  double seconds = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error == std::errc{} && end == text.data() + text.size()) return unix_now() + seconds;
+  auto time = parse_iso8601(text);
+  if (!time) return unexpected(std::string(option) + ": " + time.error().what);
+  return time;
+}
+
+Expected<Json> read_argument(const std::string& text, const char* option, bool array) {
+  auto value = parse_json(text);
+  if (!value) return unexpected(std::string(option) + " is not JSON: " + value.error().what);
+  if (array ? !value->is_array() : !value->is_object())
+    return unexpected(std::string(option) + (array ? " must be a JSON array" : " must be a JSON object"));
+  return value;
+}
+
+std::string origin() {
+  char host[256] = {};
+  gethostname(host, sizeof host - 1);
+  return "gen" + std::to_string(getpid()) + "@" + host;
+}
+
+// The message that apply_async would send.
+Expected<Message> make_message(const Call& call, const Settings& settings, const App& app) {
+  Body body;
+  auto args = read_argument(call.args, "--args", true);
+  if (!args) return tl::unexpected(args.error());
+  auto kwargs = read_argument(call.kwargs, "--kwargs", false);
+  if (!kwargs) return tl::unexpected(kwargs.error());
+
+  TaskHeaders headers;
+  headers.lang = "py";  // the dialect of the message: what Celery's clients write
+  headers.task = call.name;
+  headers.id = headers.root_id = call.id.empty() ? uuid4() : call.id;
+  headers.origin = origin();
+  headers.argsrepr = python_args_repr(*args);
+  headers.kwargsrepr = python_repr(*kwargs);
+  headers.ignore_result = false;
+  if (call.countdown) headers.eta = unix_now() + *call.countdown;
+  if (!call.eta.empty()) {
+    auto eta = parse_iso8601(call.eta);
+    if (!eta) return unexpected("--eta: " + eta.error().what);
+    headers.eta = *eta;
+  }
+  if (headers.eta) headers.eta_text = format_iso8601(*headers.eta);
+
+  Message message;
+  if (!call.expires.empty()) {
+    auto expires = read_time(call.expires, "--expires");
+    if (!expires) return tl::unexpected(expires.error());
+    headers.expires = *expires;
+    headers.expires_text = format_iso8601(*expires);
+    auto left = std::max(0.0, *expires - unix_now()) * 1000;
+    message.properties.expiration = std::to_string(static_cast<std::int64_t>(std::llround(left)));
+  }
+  body.args = std::move(*args);
+  body.kwargs = std::move(*kwargs);
+  message.headers = write_headers(headers);
+  message.body = write_body(body);
+  message.properties.correlation_id = headers.id;
+  message.properties.reply_to = uuid4();
+  message.properties.routing_key = call.queue.empty() ? route(call.name, settings, app) : call.queue;
+  message.properties.priority = call.priority ? call.priority : settings.task_default_priority;
+  return message;
+}
+
+}  // namespace
+
+int call_command(CommandContext& context, const Arguments& args) {
+  auto options =
+      command_options("celeriac call", "Sends a task, as Celery's apply_async does, and prints its id.");
+  Call call;
+  std::string serializer = "json";
+  options->add_option("name", call.name, "the task")->required();
+  options->add_option("-a,--args", call.args, "JSON array")->capture_default_str()->type_name("JSON");
+  options->add_option("-k,--kwargs", call.kwargs, "JSON object")->capture_default_str()->type_name("JSON");
+  auto* eta = options->add_option("--eta", call.eta, "not before this time")->type_name("ISO8601");
+  options->add_option("--countdown", call.countdown, "not before so long from now")
+      ->excludes(eta)
+      ->type_name("SECONDS");
+  options->add_option("--expires", call.expires, "not after: a time, or seconds from now")->type_name("TIME");
+  options->add_option("--queue", call.queue, "default: by task_routes, the task, task_default_queue");
+  options->add_option("--priority", call.priority, "0 to 255")->check(CLI::Range(0, 255))->type_name("N");
+  options->add_option("--serializer", serializer, "of the arguments")->check(CLI::IsMember({"json"}));
+  options->add_option("--task-id", call.id, "default: a random UUID");
+  auto* wait = options->add_flag("--wait", call.wait, "wait for the result and print it instead of the id");
+  options->add_option("--timeout", call.timeout, "how long to wait; default: for ever")
+      ->needs(wait)
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("SECONDS");
+  options->add_flag("--json", call.json, "print JSON");
+  if (auto code = read_command(context, *options, args)) return *code;
+
+  auto settings = load_command_settings(context);
+  if (!settings) return exit_code::usage;
+  auto message = make_message(call, *settings, context.app);
+  if (!message) return refuse_usage(context, *options, message.error().what);
+  auto id = message->properties.correlation_id;
+  auto queue = message->properties.routing_key;
+
+  Session session(std::move(*settings));
+  auto fail = [&](const Error& error) {
+    context.err << "Error: " << error.what << "\n";
+    return exit_code::unavailable;
+  };
+  if (call.wait)
+    if (auto results = session.results(); !results)
+      return refuse_usage(context, *options, "--wait: " + results.error().what);
+  auto broker = session.broker();
+  if (!broker) return fail(broker.error());
+  auto sent = session.wait_done([&](Done done) { (*broker)->publish(std::move(*message), std::move(done)); });
+  if (!sent) return fail(sent.error());
+  if (call.wait) return print_result(context, session, id, {call.timeout, call.json, false});
+  if (call.json)
+    context.out << dump_json(Json{{"id", id}, {"task", call.name}, {"queue", queue}}) << "\n";
+  else
+    context.out << id << "\n";
+  return exit_code::ok;
+}
+
+}  // namespace celeriac

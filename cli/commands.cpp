@@ -1,0 +1,33 @@
+#include "cli/call_command.hpp"
+#include "cli/command.hpp"
+#include "cli/dev_command.hpp"
+#include "cli/help_command.hpp"
+#include "cli/purge_command.hpp"
+#include "cli/queues_command.hpp"
+#include "cli/result_command.hpp"
+#include "cli/settings_command.hpp"
+#include "cli/worker_command.hpp"
+#if CELERIAC_TASKS
+#include "cli/db_command.hpp"
+#endif
+
+namespace celeriac {
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> table = {
+    {"worker", "run tasks", worker_command},
+    {"dev", "start Redis, PostgreSQL and a worker here, for development", dev_command},
+    {"call", "send a task", call_command},
+    {"result", "wait for a task's result", result_command},
+    {"queues", "show what waits and runs, queue by queue", queues_command},
+    {"purge", "drop waiting messages", purge_command},
+#if CELERIAC_TASKS
+    {"db", "look after the schema of the invoice database", db_command},
+#endif
+    {"settings", "print the reference of settings", settings_command},
+    {"help", "print the help page of a command", help_command},
+  };
+  return table;
+}
+
+}  // namespace celeriac
