@@ -9,6 +9,7 @@
 #include "cli/worker_command.hpp"
 #if CELERIAC_TASKS
 #include "cli/db_command.hpp"
+#include "cli/extract_command.hpp"
 #endif
 
 namespace celeriac {
@@ -22,6 +23,7 @@ const std::vector<Command>& commands() {
     {"queues", "show what waits and runs, queue by queue", queues_command},
     {"purge", "drop waiting messages", purge_command},
 #if CELERIAC_TASKS
+    {"extract", "read invoices from files, without a broker", extract_command},
     {"db", "look after the schema of the invoice database", db_command},
 #endif
     {"settings", "print the reference of settings", settings_command},

@@ -5,6 +5,7 @@
 #include <tesseract/ocrclass.h>
 #include <tesseract/resultiterator.h>
 #include <algorithm>
+#include <cstdlib>
 #include <mutex>
 
 namespace celeriac::engines {
@@ -40,19 +41,30 @@ struct Ocr::State {
   bool start() {
     if (started) return !languages.empty();
     started = true;
-    std::vector<std::string> installed;
     if (api.Init(nullptr, "eng", tesseract::OEM_LSTM_ONLY) != 0) return false;
+    std::vector<std::string> installed;
     api.GetAvailableLanguagesAsVector(&installed);
     std::string wanted = "eng";
     if (std::ranges::find(installed, "deu") != installed.end()) wanted += "+deu";
     if (wanted != "eng" && api.Init(nullptr, wanted.c_str(), tesseract::OEM_LSTM_ONLY) != 0) return false;
+    api.SetVariable("debug_file", "/dev/null");
     languages = wanted;
+    // Tesseract's dictionary cache is a static made just now, so it would be gone before this
+    // object; it complains about dictionaries that are still in use.
+    live = this;
+    std::atexit([] {
+      if (live) live->api.End();
+    });
     return true;
   }
+
+  ~State() { live = nullptr; }
+
+  static inline State* live = nullptr;
 };
 
 Ocr::Ocr() : state_(std::make_unique<State>()) {}
-Ocr::~Ocr() { state_->api.End(); }
+Ocr::~Ocr() = default;
 
 std::string Ocr::languages() {
   std::lock_guard lock(state_->mutex);

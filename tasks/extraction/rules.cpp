@@ -30,6 +30,14 @@ void learn_conventions(Reading& reading) {
   if (commas != points) reading.decimal_mark = commas > points ? ',' : '.';
 }
 
+// "Lieferant GmbH" is a company; only a heading of its own or one with a colon is a party's.
+bool part_of_a_name(const Line& line, std::size_t at, const LabelMatch& match) {
+  if (match.label != Label::seller && match.label != Label::buyer && match.label != Label::other_party)
+    return false;
+  const std::size_t end = at + match.tokens;
+  return line.cell_begin(at) != at || (line.cell_end(at) != end && !line.tokens[end - 1].text.ends_with(':'));
+}
+
 }  // namespace
 
 Reading start_reading(const Layout& layout, FieldSource source) {
@@ -38,7 +46,7 @@ Reading start_reading(const Layout& layout, FieldSource source) {
   for (std::size_t l = 0; l < layout.lines.size(); ++l) {
     const Line& line = layout.lines[l];
     for (std::size_t i = 0; i < line.tokens.size();) {
-      if (auto match = match_label(line, i)) {
+      if (auto match = match_label(line, i); match && !part_of_a_name(line, i, *match)) {
         reading.labels.push_back({match->label, match->weight, l, i, i + match->tokens});
         i += match->tokens;
       } else {

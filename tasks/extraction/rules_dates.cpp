@@ -23,16 +23,20 @@ void read_date_after_number(const Reading& reading, ExtractedInvoice& invoice) {
   for (std::size_t l = 0; l < lines.size(); ++l) {
     const Line& line = lines[l];
     if (line.page != invoice.invoice_number.page) continue;
-    for (std::size_t i = 0; i + 1 < line.tokens.size(); ++i) {
+    for (std::size_t i = 0; i < line.tokens.size(); ++i) {
       if (line.tokens[i].box.x0 != invoice.invoice_number.box->x0 ||
           line.tokens[i].box.y0 != invoice.invoice_number.box->y0)
         continue;
-      if (std::ranges::find(links, line.tokens[i + 1].folded) == links.end()) return;
-      if (auto date = date_in(reading, {l, i + 2, line.tokens.size()}, 1))
-        return offer(invoice.invoice_date, make_field(reading, date->iso, date->span, 0.96));
-      if (i + 2 == line.tokens.size() && l + 1 < lines.size())
-        if (auto date = date_in(reading, {l + 1, 0, lines[l + 1].tokens.size()}, 1))
-          offer(invoice.invoice_date, make_field(reading, date->iso, date->span, 0.9));
+      const bool last = i + 1 == line.tokens.size();
+      if (last && (l + 1 == lines.size() || lines[l + 1].tokens.size() < 2)) return;
+      const Line& next = last ? lines[l + 1] : line;
+      const std::size_t link = last ? 0 : i + 1;
+      if (std::ranges::find(links, next.tokens[link].folded) == links.end()) return;
+      if (auto date = date_in(reading, {last ? l + 1 : l, link + 1, next.tokens.size()}, 1))
+        offer(invoice.invoice_date, make_field(reading, date->iso, date->span, 0.96));
+      else if (!last && i + 2 == line.tokens.size() && l + 1 < lines.size())
+        if (auto below = date_in(reading, {l + 1, 0, lines[l + 1].tokens.size()}, 1))
+          offer(invoice.invoice_date, make_field(reading, below->iso, below->span, 0.9));
       return;
     }
   }

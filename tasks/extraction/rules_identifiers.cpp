@@ -99,15 +99,20 @@ std::string without_marks(std::string_view text) {
 // Up to five tokens that together are a VAT id: "DE 123 456 789".
 std::optional<Field> vat_at(const Reading& reading, Span span, double sureness) {
   const Line& line = reading.line(span);
-  for (std::size_t i = span.first; i < std::min(span.last, span.first + 3); ++i) {
-    for (std::size_t n = std::min<std::size_t>(5, span.last - i); n > 0; --n) {
-      std::string joined;
-      for (std::size_t k = i; k < i + n; ++k) joined += without_marks(line.tokens[k].text);
-      if (looks_like_vat_id(joined)) {
-        std::string value = n == 1 ? clean_id(line.tokens[i].text) : joined;
-        return make_field(reading, value, {span.line, i, i + n}, sureness);
-      }
+  const std::size_t reach = std::min(span.last, span.first + 3);
+  for (std::size_t i = span.first; i < reach; ++i)
+    if (looks_like_vat_id(without_marks(line.tokens[i].text)))
+      return make_field(reading, clean_id(line.tokens[i].text), {span.line, i, i + 1}, sureness);
+  for (std::size_t i = span.first; i < reach; ++i) {
+    std::string joined = without_marks(line.tokens[i].text), best;
+    std::size_t end = i + 1;
+    for (std::size_t k = i + 1; k < std::min(span.last, i + 5); ++k) {
+      const std::string part = without_marks(line.tokens[k].text);
+      if (line.tokens[k].starts_cell || !has_digit(part)) break;
+      joined += part;
+      if (looks_like_vat_id(joined)) best = joined, end = k + 1;
     }
+    if (!best.empty()) return make_field(reading, best, {span.line, i, end}, sureness);
   }
   return std::nullopt;
 }
@@ -139,7 +144,6 @@ void assign_vat_ids(const Reading& reading, std::vector<VatCandidate> found, Ext
         const Box& page = reading.layout.pages[static_cast<std::size_t>(c.field.page - 1)];
         if (c.field.box && c.field.box->y0 > 0.8f * page.y1) chosen = &c;
       }
-    if (several) chosen = chosen;
   }
   invoice.seller_vat_id = chosen->field;
   for (const VatCandidate& c : found)
@@ -210,14 +214,14 @@ void read_identifiers(const Reading& reading, ExtractedInvoice& invoice) {
     const std::size_t least = weak ? 3 : 1;
     // A weak word inside a sentence ("our invoice 2013 was") announces nothing.
     const bool opens_cell = line.cell_begin(label.first) == label.first;
-    if (weak && !opens_cell) continue;
+    const bool announced = line.text(label.first, label.last).find(':') != std::string::npos;
+    if ((weak || label.label == Label::po_number) && !opens_cell && !announced) continue;
     if (label.first > 0 && is_order_word(line.tokens[label.first - 1].folded)) continue;
     Span right = right_of(reading, label);
     if (auto field = id_at(reading, right, least, 0.97 * label.weight)) {
       offer(target, *field);
       continue;
     }
-    if (right.first < right.last && weak) continue;
     if (weak && line.cell_end(label.first) != label.last) continue;
     if (right.first < right.last && !line.tokens[right.first].starts_cell) continue;
     for (const Span& span : below(reading, label, 2))

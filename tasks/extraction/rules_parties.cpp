@@ -52,6 +52,7 @@ bool is_contact(std::string_view text) {
 
 bool is_name(std::string_view text) {
   if (letters(text) < 3 || text.size() > 120) return false;
+  if (text.starts_with('(')) return false;
   const std::string folded = fold(text);
   static constexpr std::array<std::string_view, 14> courtesies{
       "herr",     "frau",   "herrn",    "firma", "mr",   "mrs",         "ms",
@@ -124,6 +125,11 @@ std::optional<Field> labelled_name(const Reading& reading, const std::vector<Cel
   return std::nullopt;
 }
 
+bool ends_company(std::string_view text) {
+  const std::size_t blank = text.rfind(' ');
+  return blank != std::string_view::npos && is_company_suffix(text.substr(blank + 1));
+}
+
 struct Party {
   Field name, address;
 };
@@ -143,7 +149,10 @@ Party read_block(const Reading& reading, const FoundLabel& heading) {
   std::string address;
   Span address_span;
   for (const Cell& cell : block) {
-    if (is_label_at(reading, cell.span) || cell.text.find(':') != std::string::npos ||
+    const Line& on = reading.line(cell.span);
+    const bool labels_next =
+        cell.span.last < on.tokens.size() && on.tokens[cell.span.last].text.starts_with(':');
+    if (labels_next || is_label_at(reading, cell.span) || cell.text.find(':') != std::string::npos ||
         is_contact(cell.text)) {
       const bool announces = cell.text.starts_with("ATTN") || cell.text.starts_with("Attn");
       if (!announces) {
@@ -156,6 +165,11 @@ Party read_block(const Reading& reading, const FoundLabel& heading) {
         party.name = make_field(reading, strip_announcer(std::string(trim_value(cell.text))), cell.span,
                                 0.85 * heading.weight);
     } else {
+      const bool more_name = address.empty() && !ends_company(party.name.value) && ends_company(cell.text);
+      if (more_name) {
+        party.name.value += " " + std::string(trim_value(cell.text));
+        continue;
+      }
       address += (address.empty() ? "" : ", ") + std::string(trim_value(cell.text));
       address_span = cell.span;
       if (has_postcode(cell.text)) break;
@@ -257,7 +271,9 @@ void read_buyer_without_heading(const Reading& reading, std::optional<std::size_
     for (std::size_t l = *sender + 1; l < std::min(lines.size(), *sender + 5); ++l) {
       const Span span{l, 0, lines[l].cell_end(0)};
       const std::string text = lines[l].text(span.first, span.last);
-      if (lines[l].tokens[0].box.x0 > x + 60 || !is_name(text) || is_label_at(reading, span)) continue;
+      if (lines[l].tokens[0].box.x0 > x + 60 || !is_name(text) || is_label_at(reading, span) ||
+          text.find(':') != std::string::npos || text.size() > 60)
+        continue;
       invoice.buyer_name = make_field(reading, std::string(trim_value(text)), span, 0.75);
       return;
     }

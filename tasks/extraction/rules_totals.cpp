@@ -46,7 +46,9 @@ Sums collect(const Reading& reading, Label wanted) {
     std::vector<FoundAmount> column;
     for (const Span& cell : cells) {
       const auto in_cell = amounts_in(reading, cell);
-      if (!in_cell.empty()) column.push_back(in_cell.back());
+      const bool sum = !in_cell.empty() && in_cell.back().amount.decimals == 2;
+      if (!sum && !column.empty()) break;  // below the column of sums
+      if (sum) column.push_back(in_cell.back());
     }
     for (std::size_t i = 0; i < column.size(); ++i)
       keep(sums, column[i], label.weight * (i + 1 == column.size() ? 0.75 : i == 0 ? 0.65 : 0.5) + later);

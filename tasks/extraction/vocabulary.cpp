@@ -39,7 +39,7 @@ constexpr Entry entries[] = {
     {Label::invoice_date, 0.7f, "datum date data fecha datedu datetime transactiondate receiptdate"},
     {Label::due_date, 1.0f,
      "falligkeit falligkeitsdatum falligam fallig zahlbarbis zahlbarbiszum zahlungsziel zubezahlenbis bittezahlenbis uberweisensiebiszum uberweisensiebis "
-     "duedate paymentdue paymentduedate dueon duby payby datedue datedecheance echeance datalimite scadenza datascadenza fechadevencimiento "
+     "duedate paymentdue paymentduedate remituntil pleaseremituntil payableuntil payableby pleasepayby dueon duby payby datedue datedecheance echeance datalimite scadenza datascadenza fechadevencimiento "
      "vencimiento vervaldatum"},
     {Label::delivery_date, 0.9f,
      "lieferdatum leistungsdatum lieferundleistungsdatum lieferungsdatum deliverydate datedelivraison servicedate leistungszeitraum"},
@@ -78,7 +78,7 @@ constexpr Entry entries[] = {
      "totalamountinclgst totalamtinclgst totalinclusivegst roundedtotal totalrounded netttotal roundedtotalrm totalpayable totalamountpayable amountpayable totalamountincludingvat totalsales2"},
     {Label::gross, 0.8f, "total totale totaal gesamt totalrm totalamt totaleur summegesamt totalusd totaldue nettamount totalsales"},
     {Label::amount_due, 1.0f,
-     "zahlbetrag zuzahlen zuzahlenderbetrag offenerbetrag fallligerbetrag falligerbetrag amountdue totalamountdue balancedue balance totaldueon amounttopay montantdu resteapayer residual saldo tebetalen"},
+     "zahlbetrag zuzahlen zuzahlenderbetrag offenerbetrag fallligerbetrag falligerbetrag amountdue totalamountdue balancedue balance totaldueon amounttopay duepayable payableamount montantdu resteapayer residual saldo tebetalen"},
     {Label::seller, 1.0f,
      "verkaufer lieferant rechnungssteller rechnungsaussteller leistungserbringer seller vendor supplier fournisseur vendeur serviceprovider fornitore cedente proveedor leverancier"},
     {Label::seller, 0.6f, "from von absender"},
