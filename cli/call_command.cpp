@@ -7,11 +7,10 @@
 #include "protocol/repr.hpp"
 #include "protocol/time.hpp"
 #include "protocol/uuid.hpp"
+#include "worker/outgoing.hpp"
 #include "worker/routes.hpp"
 
-#include <unistd.h>
 #include <charconv>
-#include <cmath>
 #include <ostream>
 
 namespace celeriac {
@@ -42,12 +41,6 @@ Expected<Json> read_argument(const std::string& text, const char* option, bool a
   return value;
 }
 
-std::string origin() {
-  char host[256] = {};
-  gethostname(host, sizeof host - 1);
-  return "gen" + std::to_string(getpid()) + "@" + host;
-}
-
 // The message that apply_async would send.
 Expected<Message> make_message(const Call& call, const Settings& settings, const App& app) {
   Body body;
@@ -60,7 +53,7 @@ Expected<Message> make_message(const Call& call, const Settings& settings, const
   headers.lang = "py";  // the dialect of the message: what Celery's clients write
   headers.task = call.name;
   headers.id = headers.root_id = call.id.empty() ? uuid4() : call.id;
-  headers.origin = origin();
+  headers.origin = message_origin();
   headers.argsrepr = python_args_repr(*args);
   headers.kwargsrepr = python_repr(*kwargs);
   headers.ignore_result = false;
@@ -78,8 +71,7 @@ Expected<Message> make_message(const Call& call, const Settings& settings, const
     if (!expires) return tl::unexpected(expires.error());
     headers.expires = *expires;
     headers.expires_text = format_iso8601(*expires);
-    auto left = std::max(0.0, *expires - unix_now()) * 1000;
-    message.properties.expiration = std::to_string(static_cast<std::int64_t>(std::llround(left)));
+    message.properties.expiration = expiration_text(*expires, unix_now());
   }
   body.args = std::move(*args);
   body.kwargs = std::move(*kwargs);

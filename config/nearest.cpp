@@ -30,7 +30,8 @@ std::size_t distance(std::string_view a, std::string_view b) {
 std::string_view nearest_word(std::string_view word, const std::vector<std::string_view>& known) {
   if (word.empty() || word.size() > longest) return {};
   std::string_view best;
-  std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
+  // Two exchanged letters are a distance of two.
+  std::size_t best_distance = (word.size() < 4 ? 1 : std::max<std::size_t>(2, word.size() / 3)) + 1;
   for (auto candidate : known) {
     auto d = distance(word, candidate);
     if (d < best_distance) best = candidate, best_distance = d;
