@@ -4,6 +4,7 @@
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 #include <cctype>
+#include <charconv>
 
 namespace celeriac {
 namespace {
@@ -88,8 +89,11 @@ Expected<Url> parse_url(std::string_view text) {
   if (url.path.find('@') != std::string::npos && url.user.empty() && !url.host.empty())
     return bad(text, "'@' after the path began; in a password write '/' as %2F and '@' as %40");
   if (view.has_port() && !view.port().empty()) {
-    url.port = view.port_number();
-    if (url.port == 0) return bad(text, "the port must be between 1 and 65535");
+    // Not port_number(): it lets 99999 through.
+    auto port = view.port();
+    auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), url.port);
+    if (error != std::errc{} || end != port.data() + port.size() || url.port == 0)
+      return bad(text, "the port must be between 1 and 65535");
   }
   return url;
 }

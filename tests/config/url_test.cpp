@@ -30,7 +30,7 @@ TEST_CASE("URLs of every kind are taken apart") {
            Case{"rpc://", "rpc", "", "", "", 0, ""},
            Case{"disabled://", "disabled", "", "", "", 0, ""},
        }) {
-    CAPTURE(c.text);
+    CAPTURE(std::string(c.text));
     auto url = parse_url(c.text);
     REQUIRE(url);
     CHECK(url->scheme == c.scheme);
@@ -66,7 +66,7 @@ TEST_CASE("bad URLs say what is wrong and never show the password") {
            Case{"redis://u:se%zzcret@h/0", "percent-encoded"},
            Case{"redis://h:abc/0", "well-formed"},
        }) {
-    CAPTURE(c.text);
+    CAPTURE(std::string(c.text));
     auto url = parse_url(c.text);
     REQUIRE_FALSE(url);
     CAPTURE(url.error().what);
