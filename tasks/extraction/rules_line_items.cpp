@@ -127,7 +127,12 @@ class RowReader {
   void read(std::vector<LineItem>& items) {
     const auto& lines = reading_.layout.lines;
     for (std::size_t l = table_.first_line; l < lines.size(); ++l) {
-      if (lines[l].page != table_.page || ends_table(reading_, l)) break;
+      if (ends_table(reading_, l)) break;
+      if (l > table_.first_line && lines[l].page != lines[l - 1].page) {
+        // The table goes on overleaf, without its heading; a page's foot is no part of a row.
+        if (open_) open_->closed = true;
+        pending_text_ = {};
+      }
       if (is_table_heading(headings_on(lines[l]))) break;
       constexpr std::size_t most_items = 2000;
       if (items.size() >= most_items) break;
@@ -152,9 +157,10 @@ class RowReader {
     bool note = false;
     read_cells(l, found, text, text_span, note);
     const int numbers = found.quantity.present() + found.unit_price.present() + found.line_total.present();
-    const bool starts = numbers >= 2 || (found.line_total.present() && !text.empty() &&
-                                         (!open_ || open_->item.line_total.present()));
-    if (starts && !note) {
+    const bool adjustment = !text.empty() && note_start(text);
+    const bool starts = (numbers >= 2 && !adjustment) || (found.line_total.present() && !text.empty() &&
+                                                          (!open_ || open_->item.line_total.present()));
+    if (starts && (!note || found.line_total.present())) {
       const bool pending =
           pending_text_.present() && line.box.y0 - pending_y_ < 1.2f * (line.box.y1 - line.box.y0);
       finish(items);
@@ -183,6 +189,15 @@ class RowReader {
         description += " " + text;
     }
     open_->last_y = line.box.y1;
+  }
+
+  // "Bruttopreis : 4,00  Abschlag : 0,67" explains a row; it is none.
+  static bool note_start(std::string_view text) {
+    static constexpr std::string_view starts[] = {"bruttopreis", "artikelrabatt", "abschlag",
+                                                  "zuschlag",    "rabatt",        "grossprice",
+                                                  "discount",    "getline",       "artikelgesamtrabatt"};
+    const std::string folded = fold(text);
+    return std::ranges::any_of(starts, [&](std::string_view s) { return folded.starts_with(s); });
   }
 
   void read_cells(std::size_t l, LineItem& found, std::string& text, Span& text_span, bool& note) {

@@ -31,6 +31,15 @@ void keep(Sums& sums, const FoundAmount& found, double score) {
   sums.push_back({*value, found, score});
 }
 
+// Whether a word, not an amount or a currency, goes on in the label's own cell.
+bool reads_on(const Reading& reading, const Span& right) {
+  if (right.first >= right.last) return false;
+  const Token& next = reading.line(right).tokens[right.first];
+  return !next.starts_cell && next.folded.size() > 1 && next.text.front() != '(' &&
+         !parse_currency(next.text) &&
+         std::ranges::none_of(next.text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
 Sums collect(const Reading& reading, Label wanted) {
   Sums sums;
   const double lines = std::max<double>(1, static_cast<double>(reading.layout.lines.size()));
@@ -38,9 +47,12 @@ Sums collect(const Reading& reading, Label wanted) {
     if (label.label != wanted) continue;
     // Sums stand at the end: of two equal candidates the later one is meant.
     const double later = 0.05 * static_cast<double>(label.line) / lines;
-    const auto amounts = amounts_in(reading, right_of(reading, label));
+    const Span right = right_of(reading, label);
+    const auto amounts = amounts_in(reading, right);
+    // "Total items 12": the words that follow change what the label means.
+    const double direct = reads_on(reading, right) ? 0.45 : 1.0;
     for (std::size_t i = 0; i < amounts.size(); ++i)
-      keep(sums, amounts[i], label.weight * (i + 1 == amounts.size() ? 1.0 : 0.6) + later);
+      keep(sums, amounts[i], direct * label.weight * (i + 1 == amounts.size() ? 1.0 : 0.6) + later);
     if (!amounts.empty()) continue;
     const auto cells = below(reading, label, 12);
     std::vector<FoundAmount> column;

@@ -134,13 +134,15 @@ std::optional<std::string> worded_date(const std::vector<DatePart>& parts) {
 bool numeric_shape(std::string_view text) {
   // One kind of separator between the numbers, no blanks except around it.
   char separator = 0;
+  int separators = 0;
   for (char c : text) {
     if (digit(c) || c == ' ') continue;
     if (c != '.' && c != '/' && c != '-') return false;
     if (separator != 0 && c != separator) return false;
     separator = c;
+    ++separators;
   }
-  return separator != 0;
+  return separators == 2;
 }
 
 }  // namespace

@@ -59,13 +59,13 @@ constexpr Entry entries[] = {
     {Label::iban, 1.0f, "iban"},
     {Label::net, 1.0f,
      "nettobetrag nettosumme summenetto gesamtnetto nettogesamt rechnungssummenetto rechnungssummeohneust rechnungssummeohneumsatzsteuer gesamtbetragnetto nettowert netto "
-     "zwischensumme zwischensummenetto gesamtsummenetto nettototal nettoentgelt warenwertnetto summeohnemwst subtotal totalnet nettotal netamount totalexclvat "
+     "zwischensumme zwischensummenetto gesamtsummenetto nettototal nettoentgelt warenwertnetto summeohnemwst subtotal totalnet nettotal netamount totalsalesexcludinggst totalsalesexclgst totalexclusiveofgst totalsalesexclusiveofgst totalexclvat "
      "subtotalexclvat totalexcludingvat totalexcltax totalwithouttax totalbeforetax totalamountwithoutvat taxableamount totalht montantht soustotal totalhorstaxes "
      "imponibile totaleimponibile baseimponible subtotaalexbtw subtotaal totaalexclbtw grondslag totaleimponible totalamountexcludinggst totalexclgst totalexcludinggst totalexgst sommenetto"},
     {Label::net, 0.6f, "positionssumme positionennetto warenwert summe zwischentotal itemstotal sumoflineitems"},
     {Label::tax, 1.0f,
      "steuerbetrag steuerbetragin steuersumme ustgesamt mwstgesamt umsatzsteuerbetrag mwstbetrag ustbetrag gesamtumsatzsteuer gesamtmwst summemwst summeust "
-     "totaltax taxtotal totalvat vattotal totaltaxes taxamount vatamount totalvatamount totaltva montanttva totaleiva totaliva importoiva btwbedrag totalgst gstamount gstpayable"},
+     "totaltax taxtotal totalvat vattotal totaltaxes taxamount vatamount totalvatamount totaltva montanttva totaleiva totaliva importoiva btwbedrag totalsst totalgst gstamount gstpayable"},
     {Label::tax, 0.75f,
      "umsatzsteuer mwst ust zuzuglichmwst zzglmwst zuzuglichumsatzsteuer zzglust zzglumsatzsteuer zuzuglichust mehrwertsteuer vat tax salestax tva iva btw gst "
      "enthaltenemwst inklmwst servicetax sst"},
@@ -75,7 +75,7 @@ constexpr Entry entries[] = {
      "gesamtbetragineur gesamtbetraginklmwst summeinklmwst brutto grandtotal totalamount totalinclvat totalincludingvat totalinclgst totalincludinggst totaltobepaid invoicetotal totalinvoice "
      "totalforthisinvoice invoiceamount totalgross grosstotal grossamount totalgrossamount nettotal2 totalttc montantttc totaltoutestaxescomprises netapayer totaledocumento totalefattura totaleapagare "
      "totalfactura importetotal totaalbedrag factuurtotaal bedraginclbtw totaalinclbtw totalwithtax totalincltax totalsalesinclusivegst totalsalesincludinggst totalsalesinclgst "
-     "totalamountinclgst totalamtinclgst totalinclusivegst roundedtotal totalrounded netttotal roundedtotalrm totalpayable totalamountpayable amountpayable totalamountincludingvat totalsales2"},
+     "totalgstincl totalgstinclusive totalsalesinclusiveofgst totalsalesincgst totalinclusiveofgst totalamtpayable nettamt nettotalrm totalinclofgst totalincgst totalamountinclusiveofgst totalamountinclofgst totalamountincgst totalroundedrm totalinclusivegst6 totalamountinclgst totalamtinclgst totalinclusivegst roundedtotal totalrounded netttotal roundedtotalrm totalpayable totalamountpayable amountpayable totalamountincludingvat totalsales2"},
     {Label::gross, 0.8f, "total totale totaal gesamt totalrm totalamt totaleur summegesamt totalusd totaldue nettamount totalsales"},
     {Label::amount_due, 1.0f,
      "zahlbetrag zuzahlen zuzahlenderbetrag offenerbetrag fallligerbetrag falligerbetrag amountdue totalamountdue balancedue balance totaldueon amounttopay duepayable payableamount montantdu resteapayer residual saldo tebetalen"},
@@ -135,7 +135,7 @@ constexpr ColumnEntry column_entries[] = {
                          "unitpriceexclvat einzelpreisnetto priceperunit netprice netunitprice unitcost puht uprice"},
     {Column::tax_rate, "steuersatz ust mwst vat vat2 tva iva btw steuer mwstsatz ustsatz taxrate btwvat vatrate tax"},
     {Column::discount, "rabatt discount rem remise disc sconto descuento korting"},
-    {Column::line_total, "nettobetrag gesamt gesamtbetrag gesamtpreis betrag netto nettowert entgelt positionsbetrag summe amount linetotal total lineamount lineamountexclvat pricewotax prixht totalht montant montantht "
+    {Column::line_total, "nettobetrag gesamt gesamtbetrag gesamtpreis betrag netto nettowert entgelt positionsbetrag summe amount linetotal total lineamount lineamountexclvat pricewotax pricewo prixht totalht montant montantht "
                          "importo importe bedrag totale totalprice extendedprice netamount nettosumme gesamtnetto wert linetotalnet amountrm amountexclvat subtotal"},
     {Column::ignored, "warenwert basisbetrag steuerbetrag zuabschlag"},
 };
