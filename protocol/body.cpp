@@ -1,0 +1,98 @@
+#include "protocol/body.hpp"
+
+#include "protocol/body_reader.hpp"
+#include "protocol/tagged.hpp"
+
+namespace celeriac {
+namespace {
+
+constexpr const char* embed_keys[] = {"callbacks", "errbacks", "chain", "chord"};
+
+Json* member(Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+// The four keys first and always, whatever else a producer has added behind them.
+Json complete_embed(Json embed) {
+  Json out = Json::object();
+  auto& members = out.get_ref<Json::object_t&>();
+  members.reserve(embed.size() + 4);
+  for (const auto* key : embed_keys) {
+    Json* value = member(embed, key);
+    members.emplace_back(key, value ? std::move(*value) : Json());
+  }
+  for (auto& [key, value] : embed.get_ref<Json::object_t&>()) {
+    const bool known =
+        key == embed_keys[0] || key == embed_keys[1] || key == embed_keys[2] || key == embed_keys[3];
+    if (!known) members.emplace_back(key, std::move(value));
+  }
+  return out;
+}
+
+Expected<Body> body_of_array(Json value) {
+  if (value.size() != 3) return unexpected("body has " + std::to_string(value.size()) + " elements, not 3");
+  if (!value[0].is_array()) return unexpected("body: args are no array");
+  if (!value[1].is_object()) return unexpected("body: kwargs are no object");
+  if (!value[2].is_object() && !value[2].is_null()) return unexpected("body: embed is no object");
+  Body body;
+  body.args = std::move(value[0]);
+  body.kwargs = std::move(value[1]);
+  body.embed = complete_embed(value[2].is_null() ? Json::object() : std::move(value[2]));
+  return body;
+}
+
+// Protocol 1: one object with everything in it.
+Expected<Body> body_of_object(Json value) {
+  Body body;
+  if (Json* args = member(value, "args")) {
+    if (!args->is_array()) return unexpected("body: args are no array");
+    body.args = std::move(*args);
+  }
+  if (Json* kwargs = member(value, "kwargs")) {
+    if (!kwargs->is_object()) return unexpected("body: kwargs are no object");
+    body.kwargs = std::move(*kwargs);
+  }
+  Json embed = Json::object();
+  for (const auto* key : embed_keys) {
+    if (Json* part = member(value, key)) embed[key] = std::move(*part);
+  }
+  body.embed = complete_embed(std::move(embed));
+  return body;
+}
+
+}  // namespace
+
+tl::expected<Body, Refused> read_body(const Message& message, const TaskHeaders& headers,
+                                      const std::vector<std::string>& accept) {
+  const auto refuse = [&](Refusal why, std::string cause) {
+    return tl::unexpected<Refused>(Refused{why, std::move(cause), headers.id, headers.task});
+  };
+  const auto serializer = accepted_serializer(message.content_type, accept);
+  if (!serializer) return refuse(Refusal::invalid_task, serializer.error().what);
+  auto value = decode_body(message, headers.compression, *serializer);
+  if (!value) return refuse(Refusal::undecodable, "body: " + value.error().what);
+  // Only kombu's JSON gives these objects a meaning.
+  if (*serializer == Serializer::json) {
+    if (const auto tags = check_tags(*value); !tags)
+      return refuse(Refusal::undecodable, "body: " + tags.error().what);
+  }
+  Expected<Body> body = value->is_array()    ? body_of_array(std::move(*value))
+                        : value->is_object() ? body_of_object(std::move(*value))
+                                             : unexpected("body is neither an array nor an object");
+  if (!body) return refuse(Refusal::invalid_task, body.error().what);
+  return std::move(*body);
+}
+
+std::string write_body(const Body& body) {
+  std::string out = "[";
+  dump_json(body.args, out);
+  out += ", ";
+  dump_json(body.kwargs, out);
+  out += ", ";
+  dump_json(complete_embed(body.embed.is_object() ? body.embed : Json::object()), out);
+  out += ']';
+  return out;
+}
+
+}  // namespace celeriac
