@@ -352,7 +352,7 @@ void Connection::run(std::vector<Statement> transaction, Repeat repeat, Reply re
     impl_->waiting.push_back(std::move(next));
 }
 
-void Connection::run(Statement statement, Repeat repeat, Reply reply) {
+void Connection::query(Statement statement, Repeat repeat, Reply reply) {
   std::vector<Statement> transaction;
   transaction.push_back(std::move(statement));
   run(std::move(transaction), repeat, std::move(reply));

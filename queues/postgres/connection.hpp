@@ -63,7 +63,7 @@ class Connection {
 
   // BEGIN, COMMIT and COPY are not for here: the transaction is implied.
   void run(std::vector<Statement> transaction, Repeat repeat, Reply reply);
-  void run(Statement statement, Repeat repeat, Reply reply);
+  void query(Statement statement, Repeat repeat, Reply reply);  // a transaction of one
 
   // Asks the server to give up the statement it works on, which is then refused with 57014.
   void cancel();

@@ -165,7 +165,7 @@ class PostgresBackend : public ResultBackend {
       writing = true;
       auto statement = table.upsert(final_rows(batch));
       auto shared = std::make_shared<Batch>(std::move(batch));
-      connection.run(std::move(statement), pg::Repeat::yes, [this, shared](pg::Outcome outcome) {
+      connection.query(std::move(statement), pg::Repeat::yes, [this, shared](pg::Outcome outcome) {
         writing = false;
         written(std::move(*shared), outcome);
       });
@@ -209,7 +209,7 @@ class PostgresBackend : public ResultBackend {
 
     void fetch(std::string task_id, std::function<void(Expected<std::optional<Json>>)> done) {
       auto statement = table.select(task_id);
-      connection.run(std::move(statement), pg::Repeat::yes,
+      connection.query(std::move(statement), pg::Repeat::yes,
                      [task_id = std::move(task_id), done = std::move(done)](pg::Outcome outcome) {
                        if (outcome.sqlstate == undefined_table)
                          return done(std::nullopt);  // nobody wrote yet
@@ -251,7 +251,7 @@ class PostgresBackend : public ResultBackend {
 
     void forget(std::string task_id, std::function<void(Expected<bool>)> done) {
       auto statement = table.remove(task_id);
-      connection.run(std::move(statement), pg::Repeat::yes,
+      connection.query(std::move(statement), pg::Repeat::yes,
                      [task_id = std::move(task_id), done = std::move(done)](pg::Outcome outcome) {
                        if (outcome.sqlstate == undefined_table) return done(false);
                        if (!outcome.ok()) return done(unexpected("task " + task_id + ": " + outcome.what));

@@ -1,3 +1,31 @@
-# Result stores. A private PostgreSQL server, also for tests elsewhere that need one.
+# Result stores, and a private PostgreSQL server, also for tests elsewhere that need one.
 add_library(celeriac_postgres_server STATIC ${CMAKE_CURRENT_LIST_DIR}/postgres_server.cpp)
 target_link_libraries(celeriac_postgres_server PUBLIC celeriac_options PRIVATE PostgreSQL::PostgreSQL)
+
+# The contract of queues/result_backend.hpp, to be run against each store.
+add_library(celeriac_backend_conformance STATIC ${CMAKE_CURRENT_LIST_DIR}/backend_conformance.cpp)
+target_link_libraries(celeriac_backend_conformance PUBLIC celeriac_queues doctest::doctest)
+
+celeriac_test(redis_backend_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/redis_backend_test.cpp
+  LIBS celeriac_backend_conformance celeriac_queues celeriac_test_redis LABELS redis TIMEOUT 180)
+celeriac_test(postgres_connection_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/postgres_connection_test.cpp
+  LIBS celeriac_queues celeriac_postgres_server LABELS postgres TIMEOUT 120)
+celeriac_test(postgres_backend_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/postgres_backend_test.cpp
+  LIBS celeriac_backend_conformance celeriac_queues celeriac_postgres_server LABELS postgres TIMEOUT 300)
+celeriac_test(multi_backend_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/multi_backend_test.cpp
+  LIBS celeriac_backend_conformance celeriac_queues celeriac_test_redis celeriac_postgres_server
+  LABELS redis postgres TIMEOUT 180)
+
+# Read back by real Celery: Debian's 5.2, and 5.6 when CELERIAC_CELERY56_PYTHON names a Python that has it.
+add_executable(backend_readback ${CMAKE_CURRENT_LIST_DIR}/backend_readback.cpp)
+target_compile_definitions(backend_readback PRIVATE CELERIAC_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+target_link_libraries(backend_readback PRIVATE celeriac_queues celeriac_test_redis celeriac_postgres_server)
+add_test(NAME backend_readback_celery52 COMMAND backend_readback /usr/bin/python3)
+add_test(NAME backend_readback_celery56 COMMAND sh -c "exec \"$1\" \"$CELERIAC_CELERY56_PYTHON\"" sh
+         $<TARGET_FILE:backend_readback>)
+set_tests_properties(backend_readback_celery52 backend_readback_celery56 PROPERTIES
+  LABELS "redis;postgres;interop" TIMEOUT 240 SKIP_RETURN_CODE 77)
+
+# Not a test: how many results a second a store takes (docs/results.md).
+add_executable(backend_bench EXCLUDE_FROM_ALL ${CMAKE_CURRENT_LIST_DIR}/backend_bench.cpp)
+target_link_libraries(backend_bench PRIVATE celeriac_queues celeriac_test_redis celeriac_postgres_server PostgreSQL::PostgreSQL)

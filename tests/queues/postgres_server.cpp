@@ -15,7 +15,7 @@
 #include <stdexcept>
 #include <thread>
 
-namespace celeriac::test {
+namespace celeriac::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -35,10 +35,12 @@ int free_port() {
   return ntohs(address.sin_port);
 }
 
-// Output and errors go to `log`. As root the program runs as user postgres.
+// Output and errors go to `log`. The program ends with us, and as root runs as user postgres.
 pid_t spawn(std::vector<std::string> command, const fs::path& log) {
+  std::vector<std::string> wrapper = {"setpriv", "--pdeathsig", "QUIT"};
   if (::geteuid() == 0)
-    command.insert(command.begin(), {"setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"});
+    wrapper.insert(wrapper.end(), {"--reuid=postgres", "--regid=postgres", "--init-groups"});
+  command.insert(command.begin(), wrapper.begin(), wrapper.end());
   std::vector<char*> arguments;
   for (auto& word : command) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -162,4 +164,4 @@ void PostgresServer::restart() {
   impl_->start();
 }
 
-}  // namespace celeriac::test
+}  // namespace celeriac::testing

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace celeriac::test {
+namespace celeriac::testing {
 
 class PostgresServer {
  public:
@@ -37,4 +37,4 @@ class PostgresServer {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace celeriac::test
+}  // namespace celeriac::testing

@@ -1,0 +1,71 @@
+"""Reads results with Celery and compares them field by field: backend_readback.py <url> <expectations>."""
+import datetime
+import json
+import sys
+
+import billiard.exceptions  # noqa: F401  a client that knows the module gets the real class
+import celery
+import celery.exceptions  # noqa: F401
+from celery.result import AsyncResult
+
+url, expectations = sys.argv[1:]
+database = url.startswith("db+")
+app = celery.Celery("readback", backend=url)
+app.conf.database_engine_options = {}
+faults = 0
+seen = {}
+
+
+def check(task_id, what, got, expected):
+    global faults
+    if repr(got) != repr(expected):  # repr: NaN is not equal to itself, and 1 is not True
+        faults += 1
+        if faults <= 20:
+            print(f"{url} {task_id} {what}: {got!r:.200}, expected {expected!r:.200}")
+
+
+def check_exception(task_id, error, expected):
+    check(task_id, "class", type(error).__name__, expected["exc_type"])
+    check(task_id, "module", type(error).__module__, expected["exc_module"])
+    check(task_id, "args", list(error.args), expected["exc_message"])
+
+
+for line in open(expectations, encoding="utf-8"):
+    expected = json.loads(line)
+    task_id, status = expected["task_id"], expected["status"]
+    seen[status] = seen.get(status, 0) + 1
+    result = AsyncResult(task_id, app=app)
+    meta = result._get_task_meta()
+    check(task_id, "status", result.status, status)
+    if status in ("FAILURE", "RETRY", "REVOKED"):
+        check_exception(task_id, result.result, expected["result"])
+    else:
+        check(task_id, "result", result.result, expected["result"])
+    check(task_id, "traceback", result.traceback, expected["traceback"])
+    done = expected["date_done"]
+    if done is not None:
+        done = datetime.datetime.fromisoformat(done).replace(tzinfo=None)
+    got = meta["date_done"]
+    if isinstance(got, str):
+        got = datetime.datetime.fromisoformat(got)
+    check(task_id, "date_done", got and got.replace(tzinfo=None), done)
+    if "name" in expected:
+        for key in ("name", "args", "kwargs", "worker", "queue", "retries"):
+            check(task_id, key, meta[key], expected[key])
+    if not database:
+        check(task_id, "children", [c.as_tuple() for c in result.children or []],
+              [AsyncResult(c[0][0], app=app, parent=c[0][1] and AsyncResult(c[0][1][0], app=app)).as_tuple()
+               for c in expected["children"] or []])
+        for key in ("group_id", "parent_id"):
+            check(task_id, key, meta.get(key), expected.get(key))
+    if status == "SUCCESS":
+        check(task_id, "get()", result.get(timeout=1), expected["result"])
+    elif status in ("FAILURE", "REVOKED"):
+        try:
+            result.get(timeout=1)
+            check(task_id, "get()", "returned", "raised")
+        except Exception as error:
+            check_exception(task_id, error, expected["result"])
+
+print(f"Celery {celery.__version__} {url.split(':')[0]}: {sum(seen.values())} results {seen}, {faults} faults")
+sys.exit(faults != 0)

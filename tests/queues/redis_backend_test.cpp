@@ -1,0 +1,134 @@
+#include "queues/connect.hpp"
+#include "queues/redis/result_keys.hpp"
+#include "tests/queues/backend_conformance.hpp"
+#include "tests/queues/redis_server.hpp"
+
+#include <doctest/doctest.h>
+
+namespace celeriac::testing {
+namespace {
+
+RedisServer& server() {
+  static RedisServer one;
+  return one;
+}
+
+BackendUnderTest redis_store(const RedisServer& redis = server()) {
+  return {.make = [&](boost::asio::io_context& io,
+                      const Settings& s) { return make_backend(io, s, redis.url(3)); },
+          .kill_connections =
+              [&] {
+                redis.run({"CLIENT", "KILL", "TYPE", "normal"});
+                redis.run({"CLIENT", "KILL", "TYPE", "pubsub"});
+              }};
+}
+
+}  // namespace
+
+TEST_CASE("the Redis store keeps its contract") { exercise_backend(redis_store()); }
+
+TEST_CASE("a result expires when result_expires says, and with 0 never") {
+  Settings settings;
+  settings.result_expires = 90;
+  BackendLoop loop(redis_store(), settings);
+  CHECK(loop.store_now(result_of("ttl", state::success)).ok());
+  CHECK(loop.store_now(result_of("ttl", state::success)).ok());
+  CHECK(loop.store_now(result_of("ttl-2", state::started)).ok());
+  CHECK(loop.store_now(result_of("ttl-2", state::success)).ok());
+  server().run({"SELECT", "3"});
+  settings.result_expires = 0;
+  BackendLoop forever(redis_store(), settings);
+  CHECK(forever.store_now(result_of("no-ttl", state::success)).ok());
+  const auto ttl = [](std::string_view id) {
+    return server().number(
+        {"EVAL", "redis.call('SELECT', 3) return redis.call('TTL', KEYS[1])", "1", redis::task_key("", id)});
+  };
+  CHECK(ttl("ttl") > 80);
+  CHECK(ttl("ttl") <= 90);
+  CHECK(ttl("ttl-2") > 80);
+  CHECK(ttl("no-ttl") == -1);
+}
+
+TEST_CASE("a prefix gets Celery's underscore unless it ends in a separator") {
+  RedisOptions options;
+  CHECK(redis::result_prefix(options) == "");
+  for (auto [given, used] : {std::pair{"app", "app_"},
+                             {"app:", "app:"},
+                             {"app_", "app_"},
+                             {"app-", "app-"},
+                             {"app.", "app."},
+                             {"app1", "app1_"}}) {
+    options.global_keyprefix = given;
+    CHECK(redis::result_prefix(options) == used);
+  }
+  Settings settings;
+  settings.result_backend_transport_options.global_keyprefix = "team";
+  BackendLoop loop(redis_store(), settings);
+  CHECK(loop.store_now(result_of("prefixed", state::success)).ok());
+  CHECK(server().number({"EVAL", "redis.call('SELECT', 3) return redis.call('EXISTS', KEYS[1])", "1",
+                         "team_celery-task-meta-prefixed"}) == 1);
+}
+
+TEST_CASE("the published bytes are the stored bytes") {
+  BackendLoop loop(redis_store());
+  const auto result = result_of("bytes", state::success, R"({"total": 5})");
+  CHECK(loop.store_now(result).ok());
+  CHECK(server().one({"EVAL", "redis.call('SELECT', 3) return redis.call('GET', KEYS[1])", "1",
+                      "celery-task-meta-bytes"}) == write_result(result));
+  auto waited = loop.wait("bytes", std::chrono::seconds(2));
+  CHECK(waited.has_value());
+}
+
+TEST_CASE("a key of another type is an error for its task alone") {
+  BackendLoop loop(redis_store());
+  server().run({"EVAL", "redis.call('SELECT', 3) return redis.call('RPUSH', KEYS[1], 'x')", "1",
+                "celery-task-meta-list"});
+  loop.store(result_of("list-neighbour-1", state::success, "1"));
+  loop.store(result_of("list", state::success, "1"));
+  loop.store(result_of("list-neighbour-2", state::success, "2"));
+  REQUIRE(loop.flush());
+  CHECK(loop.stored == 2);
+  CHECK(loop.failures == 1);
+  CHECK(loop.last_failure.find("celery-task-meta-list") != std::string::npos);
+  CHECK((*loop.fetch("list-neighbour-2"))["result"] == 2);
+}
+
+TEST_CASE("results wait for a server that has no memory left") {
+  RedisServer redis({"--maxmemory-policy", "noeviction"});
+  BackendLoop loop(redis_store(redis));
+  CHECK(loop.store_now(result_of("before", state::success)).ok());
+  redis.run({"CONFIG", "SET", "maxmemory", "1"});
+  loop.store(result_of("full", state::success, "1"));
+  REQUIRE(loop.run_until([&] { return loop.times_lost > 0; }));
+  CHECK(loop.pending == 1);
+  redis.run({"CONFIG", "SET", "maxmemory", "0"});
+  REQUIRE(loop.flush());
+  CHECK(loop.failures == 0);
+  CHECK((*loop.fetch("full"))["result"] == 1);
+}
+
+TEST_CASE("results survive a restart of the server and an emptied script cache") {
+  RedisServer redis({"--appendonly", "yes", "--appendfsync", "always"});
+  BackendLoop loop(redis_store(redis));
+  CHECK(loop.store_now(result_of("early", state::success, "1")).ok());
+  redis.run({"SCRIPT", "FLUSH"});
+  CHECK(loop.store_now(result_of("flushed", state::success, "2")).ok());
+  redis.kill();
+  REQUIRE(loop.run_until([&] { return loop.times_lost > 1; }));
+  loop.store(result_of("away", state::success, "3"));
+  redis.start();
+  REQUIRE(loop.flush());
+  CHECK((*loop.fetch("early"))["result"] == 1);
+  CHECK((*loop.fetch("flushed"))["result"] == 2);
+  CHECK((*loop.fetch("away"))["result"] == 3);
+}
+
+TEST_CASE("a wait ends at its limit although the server is away") {
+  RedisServer redis;
+  BackendLoop loop(redis_store(redis));
+  CHECK(loop.store_now(result_of("x", state::success)).ok());
+  redis.kill();
+  CHECK_FALSE(loop.wait("nobody", std::chrono::milliseconds(200)));
+}
+
+}  // namespace celeriac::testing
