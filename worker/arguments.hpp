@@ -124,7 +124,9 @@ T convert(const Json& value, const ArgumentPlace& at) {
       } else {
         return nlohmann::json(value).get<T>();
       }
-    } catch (const nlohmann::json::exception& e) {
+    } catch (const TaskError&) {
+      throw;
+    } catch (const std::exception& e) {
       refuse_content(at, e.what());
     }
   }

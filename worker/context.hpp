@@ -27,22 +27,22 @@ class TaskPort {
 
 // Options of Context::send, in apply_async's words.
 struct SendOptions {
-  std::string task_id;  // empty: a fresh UUID4
-  std::string queue;
-  std::optional<double> countdown;     // seconds
-  std::optional<double> eta, expires;  // Unix seconds
-  std::optional<int> priority;
-  std::optional<double> time_limit, soft_time_limit;
-  std::optional<bool> ignore_result;
+  std::string task_id = {};  // empty: a fresh UUID4
+  std::string queue = {};
+  std::optional<double> countdown = {};          // seconds
+  std::optional<double> eta = {}, expires = {};  // Unix seconds
+  std::optional<int> priority = {};
+  std::optional<double> time_limit = {}, soft_time_limit = {};
+  std::optional<bool> ignore_result = {};
   Json headers = nullptr;  // extra, merged flat
 };
 
 struct RetryOptions {
-  std::optional<double> countdown;   // seconds; unset: default_retry_delay
-  std::optional<double> eta;         // Unix seconds
-  std::optional<int> max_retries;    // overrides the task's; -1: for ever
-  std::optional<TaskError> exc;      // raised when retries are used up
-  std::optional<Json> args, kwargs;  // replace the arguments of the next run
+  std::optional<double> countdown = {};        // seconds; unset: default_retry_delay
+  std::optional<double> eta = {};              // Unix seconds
+  std::optional<int> max_retries = {};         // overrides the task's; -1: for ever
+  std::optional<TaskError> exc = {};           // raised when retries are used up
+  std::optional<Json> args = {}, kwargs = {};  // replace the arguments of the next run
 };
 
 class Context {

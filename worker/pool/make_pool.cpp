@@ -1,0 +1,18 @@
+#include "worker/pool.hpp"
+#include "worker/pool/prefork_pool.hpp"
+#include "worker/pool/solo_pool.hpp"
+#include "worker/pool/threads_pool.hpp"
+
+namespace celeriac {
+
+Expected<std::unique_ptr<Pool>> make_pool(const std::string& name, boost::asio::io_context& io,
+                                          const App& app, PoolOptions options) {
+  std::unique_ptr<Pool> pool;
+  if (name == "prefork" || name == "processes") pool = std::make_unique<PreforkPool>(io, std::move(options));
+  if (name == "threads") pool = std::make_unique<ThreadsPool>(io, app, std::move(options));
+  if (name == "solo") pool = std::make_unique<SoloPool>(io, app, std::move(options));
+  if (!pool) return unexpected("pool '" + name + "' is not known: prefork, threads or solo");
+  return pool;
+}
+
+}  // namespace celeriac
