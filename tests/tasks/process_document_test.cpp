@@ -6,8 +6,8 @@
 #include <thread>
 
 using namespace celeriac;
-using test::InvoiceStage;
-using test::sample_invoice;
+using testing::InvoiceStage;
+using testing::sample_invoice;
 
 TEST_CASE("a document becomes a file, a job, an invoice with lines, and one follow-up") {
   InvoiceStage stage;

@@ -9,7 +9,7 @@
 
 #include <fstream>
 
-namespace celeriac::test {
+namespace celeriac::testing {
 namespace {
 
 Field field(std::string value, double confidence = 0.95) {
@@ -129,4 +129,4 @@ std::string InvoiceStage::sql(const std::string& query) {
   return rows.empty() ? "" : rows.str(0, 0);
 }
 
-}  // namespace celeriac::test
+}  // namespace celeriac::testing

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace celeriac::test {
+namespace celeriac::testing {
 
 // What a worker would have got.
 class RecordingPort : public TaskPort {
@@ -65,4 +65,4 @@ class InvoiceStage {
   int documents_ = 0;
 };
 
-}  // namespace celeriac::test
+}  // namespace celeriac::testing

@@ -5,7 +5,7 @@
 
 #include <string>
 
-namespace celeriac::test {
+namespace celeriac::testing {
 
 inline PostgresServer& server() {
   static PostgresServer shared({"fsync=off"});  // durability is not what these tests are about
@@ -20,4 +20,4 @@ inline std::string fresh_database() {
   return server().url("postgresql", name);
 }
 
-}  // namespace celeriac::test
+}  // namespace celeriac::testing

@@ -4,7 +4,7 @@
 #include <doctest/doctest.h>
 
 using namespace celeriac;
-using test::server;
+using testing::server;
 
 namespace {
 

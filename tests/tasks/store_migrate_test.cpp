@@ -7,7 +7,7 @@
 #include <thread>
 
 using namespace celeriac;
-using test::fresh_database;
+using testing::fresh_database;
 
 namespace {
 

@@ -5,8 +5,8 @@
 #include <thread>
 
 using namespace celeriac;
-using test::InvoiceStage;
-using test::sample_invoice;
+using testing::InvoiceStage;
+using testing::sample_invoice;
 
 namespace {
 
