@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
+#include <functional>
 #include <thread>
 
 using namespace celeriac;
@@ -17,16 +19,21 @@ namespace {
 
 void die() { ::kill(::getpid(), SIGKILL); }
 
-// A slot: runs `body` in a process of its own.
+// A slot: runs `body` in a process of its own, on a thread of its own: a fork inherits the state of this
+// thread's random generator, which a slot that was started afresh does not.
 pid_t start(const std::function<void()>& body) {
   const pid_t pid = ::fork();
   if (pid != 0) return pid;
-  try {
-    body();
-  } catch (...) {
-    ::_exit(1);
-  }
-  ::_exit(0);
+  bool returned = false;
+  std::thread([&] {
+    try {
+      body();
+      returned = true;
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "slot: %s\n", error.what());
+    }
+  }).join();
+  ::_exit(returned ? 0 : 1);
 }
 
 bool was_killed(pid_t pid) {

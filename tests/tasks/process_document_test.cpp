@@ -51,7 +51,8 @@ TEST_CASE("a message delivered again answers what the first run answered") {
   InvoiceStage stage;
   const auto path = stage.document("%PDF one");
   const Json first = stage.process(path, "task-1");
-  CHECK(stage.process(path, "task-1") == first);
+  // The column is jsonb, which keeps no order of keys.
+  CHECK(nlohmann::json(stage.process(path, "task-1")) == nlohmann::json(first));
   CHECK(stage.port.sent().size() == 1);
   CHECK(stage.sql("SELECT count(*) FROM processing_jobs") == "1");
 }
@@ -99,7 +100,7 @@ TEST_CASE("what is wrong with a document is told by type, in the job's row too")
     CHECK(stage.failure(path, task) == type);
     CHECK(stage.sql("SELECT status || ' ' || error_code || ' ' || error_message FROM processing_jobs WHERE "
                     "task_id = '" +
-                    task + "'") == "failed " + type + " " + type + "('no good')");
+                    task + "'") == "failed " + type + " no good");
   }
   CHECK(stage.sql("SELECT count(*) FROM invoices") == "0");
   CHECK(stage.sql("SELECT count(*) FROM file_storage") == "0");
