@@ -36,10 +36,17 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-if [ -f "$folder/dev.json" ]; then
+running() {
+  local pid
+  pid=$(/usr/bin/python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["pid"])' "$folder/dev.json" 2>/dev/null) &&
+    kill -0 "$pid" 2>/dev/null
+}
+
+if running; then
   echo "celeriac dev is running here already: using it."
 else
   echo "Starting a private Redis, PostgreSQL and worker (log: $log)"
+  rm -f "$folder/dev.json"
   "$binary" dev >"$log" 2>&1 &
   dev=$!
   until [ -f "$folder/dev.json" ]; do
