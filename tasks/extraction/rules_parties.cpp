@@ -198,9 +198,10 @@ std::optional<std::size_t> read_sender_line(const Reading& reading, ExtractedInv
     const std::string name(before_separator(text));
     if (!is_name(name)) continue;
     offer(invoice.seller_name, make_field(reading, name, {l, 0, lines[l].tokens.size()}, 0.85));
-    offer(invoice.seller_address,
-          make_field(reading, squeeze(text.substr(std::min(text.size(), name.size() + 1))),
-                     {l, 0, lines[l].tokens.size()}, 0.5));
+    std::string address = squeeze(std::string_view(text).substr(name.size()));
+    for (std::string_view sign : {"●", "•", "·", "|", "-", "–", "■"})
+      if (address.starts_with(sign)) address = squeeze(address.substr(sign.size()));
+    offer(invoice.seller_address, make_field(reading, address, {l, 0, lines[l].tokens.size()}, 0.5));
     return l;
   }
   return std::nullopt;
@@ -248,12 +249,19 @@ void read_seller_without_heading(const Reading& reading, ExtractedInvoice& invoi
   }
   // A letterhead or a receipt prints the address right below the name.
   if (name_line >= std::min<std::size_t>(end, 10)) return;
+  const Box name_box = invoice.seller_name.box.value_or(lines[name_line].box);
   std::string address;
   Span where;
   for (std::size_t l = name_line + 1; l < std::min(end, name_line + 7); ++l) {
-    const Span span{l, 0, lines[l].tokens.size()};
-    const std::string text = lines[l].text();
-    if (is_contact(text) || is_invoice_word(lines[l].tokens[0].folded) || date_in(reading, span, 3)) break;
+    // Only what stands under the name; other columns are other matters.
+    std::size_t at = 0;
+    while (at < lines[l].tokens.size() && (lines[l].tokens[lines[l].cell_end(at) - 1].box.x1 < name_box.x0 ||
+                                           lines[l].tokens[at].box.x0 > name_box.x1))
+      at = lines[l].cell_end(at);
+    if (at == lines[l].tokens.size()) continue;
+    const Span span{l, at, lines[l].cell_end(at)};
+    const std::string text = lines[l].text(span.first, span.last);
+    if (is_contact(text) || is_invoice_word(lines[l].tokens[at].folded) || date_in(reading, span, 3)) break;
     if (is_label_at(reading, span)) break;
     if (text.starts_with('(') && text.size() < 20) continue;  // a company's register number
     address += (address.empty() ? "" : ", ") + std::string(trim_value(text));
