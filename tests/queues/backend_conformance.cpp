@@ -268,7 +268,7 @@ void survives_lost_connections(BackendLoop& loop, const BackendUnderTest& under_
   int sent = 0, killed = 0;
   const auto settled = [&] { return loop.stored + loop.failures; };
   std::optional<bool> waited;
-  loop.backend->wait("load-9999", 60s, [&](Expected<Json> meta) { waited = meta.has_value(); });
+  loop.backend->wait("load-9995", 60s, [&](Expected<Json> meta) { waited = meta.has_value(); });
   while (sent < count) {
     for (int i = 0; i < 100; ++i, ++sent) {
       const std::string id = "load-" + std::to_string(sent);

@@ -67,7 +67,7 @@ TaskResult make(int i) {
   const ExceptionInfo exceptions[] = {{"ValueError", "builtins", R"(["boom", 7])"},
                                       {"KeyError", "builtins", R"(["k\u00e9y"])"},
                                       {"NotRegistered", "celery.exceptions", R"(["no.such.task"])"},
-                                      {"ChordError", "celery.exceptions", R"(["Dependency x raised ValueError('boom', 7)"])"},
+                                      {"ChordError", "celery.exceptions", R"x(["Dependency x raised ValueError('boom', 7)"])x"},
                                       {"TimeLimitExceeded", "billiard.exceptions", "[3.5]"},
                                       {"BadInvoice", "acme.errors", R"(["no total", {"line": 3}])"},
                                       {"RuntimeError", "builtins", "[]"}};
