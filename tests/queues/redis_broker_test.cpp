@@ -1,0 +1,376 @@
+// What is particular to Redis: kombu's formats, leases, sweeps, failures of the server.
+#include "protocol/envelope.hpp"
+#include "protocol/time.hpp"
+#include "tests/queues/loop.hpp"
+#include "tests/queues/redis_fixture.hpp"
+
+#include <doctest/doctest.h>
+#include <algorithm>
+#include <cstdlib>
+#include <deque>
+
+namespace celeriac::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+const std::string envelope =
+    R"({"body": "W1tdLCB7fSwge31d", "content-encoding": "utf-8", "content-type": "application/json", )"
+    R"("headers": {"task": "t.add", "id": "one"}, "properties": {"correlation_id": "one", "reply_to": "r", )"
+    R"("delivery_mode": 2, "delivery_info": {"exchange": "", "routing_key": "q"}, "priority": 0, )"
+    R"("body_encoding": "base64", "delivery_tag": "one"}})";
+
+RedisOptions short_lease() {
+  RedisOptions options;
+  options.lease = 0.5;
+  return options;
+}
+
+struct Worker {
+  Worker(boost::asio::io_context& io_in, redis::BrokerOptions options, unsigned window = 10)
+      : io(io_in), broker(std::make_unique<redis::RedisBroker>(io, std::move(options))) {
+    Broker::Handlers handlers;
+    handlers.on_deliveries = [this](std::vector<Delivery>&& batch) {
+      for (auto& delivery : batch) {
+        if (ack_all) broker->ack(delivery.tag);
+        got.push_back(std::move(delivery));
+      }
+    };
+    handlers.on_state = [this](BrokerState state, const std::string& what) {
+      states.push_back(state);
+      if (!what.empty()) said.push_back(what);
+    };
+    handlers.on_taken = [this](const std::vector<Tag>& tags) {
+      taken.insert(taken.end(), tags.begin(), tags.end());
+    };
+    broker->set_window(window);
+    broker->start(std::move(handlers));
+    broker->consume({"q"});
+  }
+  Worker(boost::asio::io_context& io_in, const RedisServer& server, RedisOptions transport = short_lease(),
+         unsigned window = 10)
+      : Worker(io_in, redis_options(server, transport), window) {}
+
+  bool wait(std::size_t count, milliseconds timeout = seconds(10)) {
+    return run_until(
+        io, [&] { return got.size() >= count; }, timeout);
+  }
+  bool reached(BrokerState state) {
+    return run_until(io, [&] { return std::count(states.begin(), states.end(), state) > 0; });
+  }
+
+  boost::asio::io_context& io;
+  std::unique_ptr<redis::RedisBroker> broker;
+  std::deque<Delivery> got;
+  std::vector<BrokerState> states;
+  std::vector<std::string> said;
+  std::vector<Tag> taken;
+  bool ack_all = false;
+};
+
+TEST_CASE("what we hold looks like kombu's own") {
+  RedisServer server;
+  boost::asio::io_context io;
+  server.run({"LPUSH", "q", envelope});
+  Worker worker(io, server);
+  REQUIRE(worker.wait(1));
+  const auto field = worker.broker->owner() + ":1";
+  CHECK(server.one({"HGET", "unacked", field}) == "[" + envelope + ", \"\", \"q\"]");
+  const double score = std::stod(server.one({"ZSCORE", "unacked_index", field}));
+  CHECK(std::abs(score - unix_now()) < 5);
+  CHECK(server.run({"SMEMBERS", "_kombu.binding.q"}) == std::vector<std::string>{"q\x06\x16\x06\x16q"});
+  CHECK(server.run({"SMEMBERS", "celeriac.owners"}) == std::vector<std::string>{worker.broker->owner()});
+  CHECK(server.number({"PTTL", "celeriac.lease." + worker.broker->owner()}) > 0);
+
+  std::optional<std::size_t> restored;
+  worker.broker->stop([&](std::size_t count) { restored = count; });
+  REQUIRE(run_until(io, [&] { return restored.has_value(); }));
+  auto back = mark_redelivered(envelope);
+  REQUIRE(back);
+  CHECK(server.run({"LRANGE", "q", "0", "-1"}) == std::vector<std::string>{*back});
+  for (auto key : {"unacked", "unacked_index", "celeriac.owners", "celeriac.unreadable"})
+    CHECK(server.number({"EXISTS", key}) == 0);
+  CHECK(server.number({"EXISTS", "celeriac.lease." + worker.broker->owner()}) == 0);
+}
+
+TEST_CASE("publishing writes kombu's envelope to the list of its priority, or through bindings") {
+  RedisServer server;
+  boost::asio::io_context io;
+  auto broker = redis_broker(io, server);
+  broker->start({});
+  auto message = decode_envelope(envelope);
+  REQUIRE(message);
+  message->properties.priority = 7;
+  int done = 0;
+  broker->publish(*message, [&](const Status& status) { done += status.ok(); });
+  server.run({"SADD", "_kombu.binding.ex",
+              "key\x06\x16\x06\x16"
+              "a",
+              "key\x06\x16\x06\x16"
+              "b",
+              "z\x06\x16\x06\x16"
+              "c"});
+  message->properties.exchange = "ex";
+  message->properties.routing_key = "key";
+  broker->publish(*message, [&](const Status& status) { done += status.ok(); });
+  REQUIRE(run_until(io, [&] { return done == 2; }));
+  CHECK(server.number({"LLEN",
+                       "q\x06\x16"
+                       "6"}) == 1);
+  CHECK(server.number({"LLEN",
+                       "a\x06\x16"
+                       "6"}) == 1);
+  CHECK(server.number({"LLEN",
+                       "b\x06\x16"
+                       "6"}) == 1);
+  CHECK(server.number({"EXISTS",
+                       "c\x06\x16"
+                       "6"}) == 0);
+}
+
+TEST_CASE("recovery gives back only what the dead owner held") {
+  RedisServer server;
+  boost::asio::io_context io;
+  for (int i = 0; i < 6; ++i) server.run({"LPUSH", "q", envelope});
+  RedisOptions alive = short_lease();
+  Worker living(io, server, alive, 2);
+  REQUIRE(living.wait(2));
+  auto dying = std::make_unique<Worker>(io, server, alive, 2);
+  REQUIRE(dying->wait(2));
+  // A Python worker's entry, young: only the visibility timeout may bring it back.
+  server.run({"HSET", "unacked", "python-tag", "[" + envelope + ", \"\", \"q\"]"});
+  server.run({"ZADD", "unacked_index", std::to_string(unix_now()), "python-tag"});
+  const auto died = std::chrono::steady_clock::now();
+  dying.reset();
+  REQUIRE(run_until(
+      io,
+      [&] {
+        return server.number({"LLEN", "q"}) == 4;
+      },
+      seconds(5)));
+  CHECK(std::chrono::steady_clock::now() - died < milliseconds(1500));
+  run_for(io, milliseconds(300));
+  CHECK(server.number({"LLEN", "q"}) == 4);
+  CHECK(server.number({"HLEN", "unacked"}) == 3);
+  CHECK(server.run({"SMEMBERS", "celeriac.owners"}) == std::vector<std::string>{living.broker->owner()});
+}
+
+TEST_CASE("kombu's sweep is done for dead Python workers, and spares what is held") {
+  RedisServer server;
+  boost::asio::io_context io;
+  server.run({"SADD", "_kombu.binding.ex", "key\x06\x16\x06\x16q"});
+  const auto old = std::to_string(unix_now() - 10);
+  server.run({"HSET", "unacked", "old", "[" + envelope + ", \"ex\", \"key\"]", "young",
+              "[" + envelope + ", \"\", \"q\"]", "strange", "nonsense"});
+  server.run({"ZADD", "unacked_index", old, "old", std::to_string(unix_now() + 100), "young", old, "strange",
+              old, "gone"});
+  RedisOptions transport;
+  transport.visibility_timeout = 1;
+  Worker worker(io, server, transport);
+  REQUIRE(worker.wait(1));
+  CHECK(worker.got[0].redelivered);
+  CHECK(server.run({"HKEYS", "unacked"}).size() == 3);
+  CHECK(server.one({"HEXISTS", "unacked", "old"}) == "0");
+  REQUIRE(run_until(io, [&] { return server.one({"EXISTS", "unacked_mutex"}) == "0"; }));
+  // What we hold is renewed: its score stays younger than the timeout.
+  run_for(io, milliseconds(1500));
+  const auto field = worker.broker->owner() + ":" + std::to_string(worker.got[0].tag);
+  CHECK(unix_now() - std::stod(server.one({"ZSCORE", "unacked_index", field})) < 0.8);
+}
+
+TEST_CASE("a worker whose lease ran out learns what was taken") {
+  RedisServer server;
+  boost::asio::io_context io, frozen_io;
+  for (int i = 0; i < 3; ++i) server.run({"LPUSH", "q", envelope});
+  Worker frozen(frozen_io, server);
+  REQUIRE(frozen.wait(3));
+  // Its loop stands still, as after SIGSTOP; another worker finds it dead.
+  Worker other(io, server);
+  REQUIRE(other.wait(3));
+  REQUIRE(run_until(frozen_io, [&] { return frozen.taken.size() == 3; }));
+  CHECK(frozen.said.size() >= 1);
+  for (Tag tag : frozen.taken) frozen.broker->ack(tag);
+  run_for(frozen_io, milliseconds(50));
+  CHECK(server.number({"HLEN", "unacked"}) == 3);  // the other's, untouched
+  server.run({"LPUSH", "q", envelope});
+  bool both = run_until(frozen_io, [&] {
+    io.poll();
+    return frozen.got.size() + other.got.size() == 7;
+  });
+  CHECK(both);
+}
+
+TEST_CASE("scripts flushed from the server are loaded again") {
+  RedisServer server;
+  boost::asio::io_context io;
+  Worker worker(io, server);
+  worker.ack_all = true;
+  REQUIRE(worker.reached(BrokerState::connected));
+  for (std::size_t i = 1; i <= 3; ++i) {
+    server.run({"SCRIPT", "FLUSH"});
+    server.run({"LPUSH", "q", envelope});
+    REQUIRE(worker.wait(i, seconds(3)));
+  }
+  worker.ack_all = false;
+  server.run({"LPUSH", "q", envelope});
+  REQUIRE(worker.wait(4));
+  server.run({"SCRIPT", "FLUSH"});
+  worker.broker->bury(worker.got[3].tag, {});
+  REQUIRE(run_until(io, [&] { return server.number({"ZCARD", "celeriac.dead"}) == 1; }));
+}
+
+TEST_CASE("a silent server counts as lost, and work goes on when it wakes") {
+  RedisServer server;
+  boost::asio::io_context io;
+  RedisOptions transport;
+  transport.socket_timeout = 0.4;
+  Worker worker(io, server, transport);
+  REQUIRE(worker.reached(BrokerState::connected));
+  run_for(io, milliseconds(200));
+  server.freeze();
+  CHECK(worker.reached(BrokerState::lost));
+  server.thaw();
+  server.run({"LPUSH", "q", envelope});
+  CHECK(worker.wait(1));
+}
+
+TEST_CASE("a restarted server with its data keeps what we hold") {
+  RedisServer server({"--appendonly", "yes", "--appendfsync", "always"});
+  boost::asio::io_context io;
+  for (int i = 0; i < 5; ++i) server.run({"LPUSH", "q", envelope});
+  RedisOptions transport;
+  Worker worker(io, server, transport, 2);
+  REQUIRE(worker.wait(2));
+  server.kill();
+  REQUIRE(worker.reached(BrokerState::lost));
+  worker.broker->ack(worker.got[0].tag);
+  server.start();
+  REQUIRE(worker.wait(3));
+  worker.ack_all = true;
+  worker.broker->ack(worker.got[1].tag);
+  worker.broker->ack(worker.got[2].tag);
+  REQUIRE(worker.wait(5));
+  REQUIRE(run_until(io, [&] { return server.number({"HLEN", "unacked"}) == 0; }));
+  CHECK(server.number({"LLEN", "q"}) == 0);
+  CHECK(worker.got.size() == 5);
+}
+
+TEST_CASE("a queue of the wrong type is reported and harms no other") {
+  RedisServer server;
+  boost::asio::io_context io;
+  server.run({"SET",
+              "q\x06\x16"
+              "3",
+              "no list"});
+  server.run({"LPUSH", "q", envelope});
+  Worker worker(io, server);
+  REQUIRE(worker.wait(1, seconds(5)));
+  CHECK(worker.got[0].error.empty());
+}
+
+TEST_CASE("passwords and users") {
+  RedisServer server({"--requirepass", "secret"});
+  server.login("default", "secret");
+  server.run({"ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all", "-client|tracking"});
+  boost::asio::io_context io;
+  auto options = redis_options(server, short_lease());
+
+  SUBCASE("the right password") {
+    options.connection.password = "secret";
+    Worker worker(io, options);
+    CHECK(worker.reached(BrokerState::connected));
+  }
+  SUBCASE("none or a wrong one: said at once, not tried for ever") {
+    for (auto password : {"", "wrong"}) {
+      options.connection.password = password;
+      Worker worker(io, options);
+      CHECK(worker.reached(BrokerState::failed));
+    }
+  }
+  SUBCASE("a user who may not use tracking: polled, and still quick") {
+    options.connection.user = "app";
+    options.connection.password = "pw";
+    Worker worker(io, options);
+    CHECK(worker.reached(BrokerState::connected));
+    run_for(io, milliseconds(300));
+    server.run({"LPUSH", "q", envelope});
+    CHECK(worker.wait(1, milliseconds(300)));
+  }
+}
+
+TEST_CASE("nobody listens: failed after the retries allowed, or tried for ever") {
+  boost::asio::io_context io;
+  redis::BrokerOptions options;
+  options.connection.endpoint.path = "/nonexistent/redis.sock";
+  options.connection.max_retries = -1;
+  Worker worker(io, options);
+  CHECK(worker.reached(BrokerState::failed));
+  std::optional<std::size_t> restored;
+  worker.broker->stop([&](std::size_t count) { restored = count; });
+  CHECK(run_until(io, [&] { return restored.has_value(); }));
+}
+
+TEST_CASE("Unix socket") {
+  RedisServer server;
+  boost::asio::io_context io;
+  redis::BrokerOptions options;
+  options.connection.endpoint.path = server.socket_path();
+  options.connection.db = 3;
+  Worker worker(io, options);
+  CHECK(worker.reached(BrokerState::connected));
+  CHECK(run_until(io, [&] { return server.one({"INFO", "keyspace"}).find("db3") != std::string::npos; }));
+}
+
+TEST_CASE("TLS: the chain and the name are checked") {
+  auto make_server = [] {
+    char pattern[] = "/tmp/celeriac-tls-XXXXXX";
+    REQUIRE(mkdtemp(pattern));
+    const std::string dir = pattern;
+    const std::string command = "cd " + dir +
+                                " && openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem "
+                                "-days 2 -subj /CN=localhost"
+                                " -addext subjectAltName=DNS:localhost >/dev/null 2>&1";
+    REQUIRE(std::system(command.c_str()) == 0);
+    return dir;
+  };
+  const auto dir = make_server();
+  RedisServer finder;  // its port is free again for TLS once it has ended
+  const auto port = finder.port() == 65535 ? 65534 : finder.port() + 1;
+  RedisServer server({"--tls-port", std::to_string(port), "--tls-cert-file", dir + "/cert.pem",
+                      "--tls-key-file", dir + "/key.pem", "--tls-ca-cert-file", dir + "/cert.pem",
+                      "--tls-auth-clients", "no"});
+  boost::asio::io_context io;
+  redis::BrokerOptions options;
+  options.connection.endpoint.host = "localhost";
+  options.connection.endpoint.port = static_cast<std::uint16_t>(port);
+  options.connection.endpoint.tls = true;
+  options.connection.max_retries = -1;
+
+  SUBCASE("trusted") {
+    options.connection.endpoint.tls_options.ca_certs = dir + "/cert.pem";
+    Worker worker(io, options);
+    CHECK(worker.reached(BrokerState::connected));
+    server.run({"LPUSH", "q", envelope});
+    CHECK(worker.wait(1));
+  }
+  SUBCASE("unknown issuer") {
+    Worker worker(io, options);
+    CHECK(worker.reached(BrokerState::failed));
+  }
+  SUBCASE("another name") {
+    options.connection.endpoint.tls_options.ca_certs = dir + "/cert.pem";
+    options.connection.endpoint.tls_options.server_hostname = "other.example";
+    Worker worker(io, options);
+    CHECK(worker.reached(BrokerState::failed));
+  }
+  SUBCASE("not verified when asked so") {
+    options.connection.endpoint.tls_options.verify = false;
+    Worker worker(io, options);
+    CHECK(worker.reached(BrokerState::connected));
+  }
+  std::system(("rm -r " + dir).c_str());
+}
+
+}  // namespace
+}  // namespace celeriac::testing
