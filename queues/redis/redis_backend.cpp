@@ -17,9 +17,9 @@ using redis::Reply;
 using redis::Request;
 
 // Stores ARGV[2..] under KEYS[1..] for ARGV[1] seconds (0: for good) and publishes each. The usual case, a
-// key that is new, takes two commands. A stored SUCCESS is kept, and told again to whoever missed it. Both
-// keys of a document come first in it, so its state can be seen without reading it all. Answers the failures:
-// [index, message, ...]. docs/results.md has the measurements behind this shape.
+// key that is new, takes two commands. A stored SUCCESS is kept, and told again to whoever missed it; the
+// state comes first in Celery's documents, so it is seen without reading them whole. Answers the
+// failures: [index, message, ...]. docs/results.md has the measurements behind this shape.
 constexpr std::string_view store_script = R"lua(
 local ttl, call, failures = ARGV[1], redis.pcall, {}
 local function set(key, meta, ...)
@@ -247,7 +247,11 @@ class RedisBackend : public ResultBackend {
     for (std::size_t i = 0; i < writes.size(); ++i)
       if (writes[i].done) writes[i].done(std::move(verdicts[i]));
     if (alive.expired()) return;
-    if (!trouble.empty()) fault(trouble);
+    if (!trouble.empty()) {
+      fault(trouble);
+    } else if (std::exchange(faulty_, false)) {
+      report(BrokerState::connected, "");
+    }
     finish_if_stopping();
   }
 
@@ -263,6 +267,7 @@ class RedisBackend : public ResultBackend {
   }
 
   void fault(const std::string& why) {
+    faulty_ = true;
     report(BrokerState::lost, why);
     pause_.after(fault_pause, [this] { transmit(); });
   }
@@ -303,7 +308,7 @@ class RedisBackend : public ResultBackend {
   std::deque<UnitPtr> units_;     // not answered yet, in order: what is repeated is repeated in this order
   UnitPtr gathering_;             // the last of them while this turn of the loop adds to it
   std::size_t first_unsent_ = 0;  // units before this one have been sent
-  bool posted_ = false;
+  bool posted_ = false, faulty_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
