@@ -33,6 +33,7 @@ class Run {
       Engines&, int pages, const std::function<Extracted<std::unique_ptr<Image>>(int)>& open);
   Extracted<ExtractedInvoice> from_pages(const std::vector<PageText>&, FieldSource);
   void embedded_xml(const PdfFacts&, ExtractedInvoice& page);
+  bool has_readable_xml(const PdfFacts&) const;
 
   // An error when the call has to end now.
   Extracted<void> go_on() const {
@@ -179,6 +180,12 @@ void Run::embedded_xml(const PdfFacts& facts, ExtractedInvoice& page) {
   }
 }
 
+bool Run::has_readable_xml(const PdfFacts& facts) const {
+  return !options_.ignore_embedded_xml && std::ranges::any_of(facts.xml, [](const Attachment& a) {
+    return read_xml_invoice(a.bytes).has_value();
+  });
+}
+
 Extracted<ExtractedInvoice> Run::pdf(std::string_view bytes) {
   auto engines = load_engines();
   if (!engines) return tl::unexpected(engines.error());
@@ -192,21 +199,20 @@ Extracted<ExtractedInvoice> Run::pdf(std::string_view bytes) {
   if (!pages) return tl::unexpected(pages.error());
 
   FieldSource source = FieldSource::text;
-  std::optional<Warning> ocr_failed;
+  bool page_unread = false;
   if (!has_text(*pages)) {
-    auto drawn = ocr_pages(**engines, pdf.page_count(), [&](int page) { return pdf.render(page + 1, 200); });
-    if (drawn) {
-      pages = std::move(drawn);
-      source = FieldSource::ocr;
-    } else if (pdf.facts().xml.empty() || options_.ignore_embedded_xml) {
-      return tl::unexpected(drawn.error());
+    if (has_readable_xml(pdf.facts())) {
+      page_unread = true;  // OCR would cost seconds to tell what the XML says exactly
     } else {
-      ocr_failed = Warning{"ocr_failed", drawn.error().message};
+      pages = ocr_pages(**engines, pdf.page_count(), [&](int page) { return pdf.render(page + 1, 200); });
+      if (!pages) return tl::unexpected(pages.error());
+      source = FieldSource::ocr;
     }
   }
   auto invoice = from_pages(*pages, source);
   if (!invoice) return invoice;
-  if (ocr_failed) invoice->warnings.push_back(*ocr_failed);
+  if (page_unread)
+    invoice->warn("page_not_read", "the pages are pictures; they were not compared with the XML");
   if (pdf.facts().repaired) invoice->warn("damaged", "the PDF is damaged and was read as far as possible");
   if (pdf.facts().active_content)
     invoice->warn("active_content", "the PDF wants to run scripts or programs; none was run");
