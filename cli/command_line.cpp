@@ -33,7 +33,8 @@ std::string command_list() {
 }  // namespace
 
 std::unique_ptr<CLI::App> command_options(const std::string& name, const std::string& description) {
-  auto options = std::make_unique<CLI::App>(description, name);
+  auto options =
+      std::make_unique<CLI::App>(description, name.rfind("celeriac", 0) == 0 ? name : "celeriac " + name);
   options->get_formatter()->column_width(34);
   return options;
 }

@@ -12,7 +12,7 @@ namespace celeriac {
 // `args` without the program's name. Returns the process's exit code.
 int run_command_line(const App& app, const Arguments& args, std::ostream& out, std::ostream& err);
 
-// The CLI::App of one command: "celeriac NAME", with the layout all help pages share.
+// The CLI::App of one command ("call" or "celeriac call"), with the layout all help pages share.
 std::unique_ptr<CLI::App> command_options(const std::string& name, const std::string& description);
 
 // Reads the arguments. A value: help or an error was printed, leave with this code.

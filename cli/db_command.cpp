@@ -78,7 +78,8 @@ int db_command(CommandContext& context, const Arguments& args) {
   auto options = command_options("db", "Create, update or check the invoice application's tables.");
   std::string url;
   bool json = false;
-  options->add_option("--database,--database-url", url, "postgresql://... (default: the setting database_url)");
+  options->add_option("--database,--database-url", url,
+                      "postgresql://... (default: the setting database_url)");
   options->add_flag("-j,--json", json, "Print JSON");
   const auto* to_migrate =
       options->add_subcommand("migrate", "Apply what is pending; several may run at once");

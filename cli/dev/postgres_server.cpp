@@ -122,9 +122,15 @@ Expected<Supervisor::Service> postgres_service(const Folder& folder, Supervisor&
   service.child.signal_when_we_die = SIGINT;  // fast shutdown: no recovery at the next start
   service.stop_signal = SIGINT;
   service.patience = std::chrono::seconds(30);
-  service.ready = [port](const std::string&) {
-    auto text = connection_text(port, "x", "postgres");
-    return PQping(text.c_str()) == PQPING_OK;
+  // The server itself writes how far it is; asking over a connection would fill its log with refusals.
+  service.ready = [&supervisor, file = data + "/postmaster.pid"](const std::string&) {
+    std::ifstream status(file);
+    std::string line, first, last;
+    for (bool at_first = true; std::getline(status, line); at_first = false) {
+      if (at_first) first = line;
+      last = line;
+    }
+    return first == std::to_string(supervisor.pid_of("postgres")) && last.rfind("ready", 0) == 0;
   };
   return service;
 }
