@@ -151,6 +151,6 @@ int main(int argc, char** argv) {
   const std::string expectations = redis.directory() + "/expectations";
   write_expectations(expectations);
   const int on_redis = check(python, redis.url(), expectations);
-  const int on_postgres = check(python, postgres.url(), expectations);
+  const int on_postgres = check(python, postgres.url("db+postgresql+psycopg2"), expectations);
   return on_redis || on_postgres ? 1 : 0;
 }

@@ -12,6 +12,9 @@ url, expectations = sys.argv[1:]
 database = url.startswith("db+")
 app = celery.Celery("readback", backend=url)
 app.conf.result_extended = True
+if database:  # pooled connections, as in a worker's child, instead of a new one for every question
+    manager = getattr(app.backend, "session_manager", None) or type(app.backend).ResultSession.__defaults__[0]
+    manager.forked = True
 faults = 0
 seen = {}
 
