@@ -16,6 +16,7 @@ namespace {
 // sweep survives; it would not survive the bytes themselves.
 // HSET comes after LTRIM so that a server out of memory still lets us consume: it refuses only
 // the first write of a script. Should HSET fail for another reason, the messages go back.
+// A key that is no list is passed over: it must not keep the other queues from being served.
 constexpr std::string_view claim_source = R"lua(
 if redis.call('EXISTS', KEYS[4]) == 0 then return 'LEASE' end
 local score, owner, n = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -25,8 +26,8 @@ for k = 5, #KEYS do
   local list, tail = KEYS[k], ARGV[k + 2]
   while left > 0 and room > 0 do
     local want = math.min(left, chunk)
-    local got = redis.call('LRANGE', list, -want, -1)
-    if #got == 0 then break end
+    local got = redis.pcall('LRANGE', list, -want, -1)
+    if got.err or #got == 0 then break end
     redis.call('LTRIM', list, 0, -#got - 1)
     local values, scores, batch = {}, {}, {}
     for i = #got, 1, -1 do
@@ -59,7 +60,7 @@ for k = 5, #KEYS do
   if left <= 0 or room <= 0 then break end
 end
 if left > 0 and room > 0 then
-  for k = 5, #KEYS do redis.call('LLEN', KEYS[k]) end
+  for k = 5, #KEYS do redis.pcall('LLEN', KEYS[k]) end
 end
 return out
 )lua";

@@ -68,6 +68,7 @@ int main(int argc, char** argv) {
   };
   auto drain = [&] {
     std::printf("published %.0f msg/s\n", static_cast<double>(total) / seconds_since(start));
+    std::fflush(stdout);
     start = Steady::now();
     cpu = cpu_seconds();
     broker.set_window(window);

@@ -256,17 +256,32 @@ TEST_CASE("a restarted server with its data keeps what we hold") {
   CHECK(worker.got.size() == 5);
 }
 
-TEST_CASE("a queue of the wrong type is reported and harms no other") {
+TEST_CASE("keys of the wrong type: a list is passed over, a broken unacked loses nothing") {
   RedisServer server;
   boost::asio::io_context io;
-  server.run({"SET",
+  server.run({"SET", "q", "no list"});
+  server.run({"LPUSH",
               "q\x06\x16"
               "3",
-              "no list"});
-  server.run({"LPUSH", "q", envelope});
-  Worker worker(io, server);
-  REQUIRE(worker.wait(1, seconds(5)));
-  CHECK(worker.got[0].error.empty());
+              envelope});
+  SUBCASE("list") {
+    Worker worker(io, server);
+    REQUIRE(worker.wait(1, seconds(5)));
+    CHECK(worker.got[0].error.empty());
+  }
+  SUBCASE("unacked") {
+    server.run({"SET", "unacked", "no hash"});
+    Worker worker(io, server);
+    REQUIRE(worker.reached(BrokerState::connected));
+    run_for(io, milliseconds(300));
+    CHECK(worker.got.empty());
+    CHECK(server.run({"LRANGE",
+                      "q\x06\x16"
+                      "3",
+                      "0", "-1"}) == std::vector<std::string>{envelope});
+    server.run({"DEL", "unacked"});
+    CHECK(worker.wait(1, seconds(5)));
+  }
 }
 
 TEST_CASE("passwords and users") {
