@@ -1,6 +1,7 @@
 // Json as one line of YAML in flow style, with every string quoted: what each reader takes for the
 // same value, whichever version of YAML it follows.
 #include "protocol/base64.hpp"
+#include "protocol/iso8601.hpp"
 #include "protocol/serializer.hpp"
 #include "protocol/tagged.hpp"
 #include "protocol/utf8.hpp"
@@ -55,6 +56,15 @@ void append_float(double value, std::string& out) {
   }
 }
 
+// A date or a datetime in exactly the form that is read back as the same tag.
+bool is_timestamp(const Tag& tag) {
+  if ((tag.type != "datetime" && tag.type != "date") || !tag.value->is_string()) return false;
+  const auto& text = tag.value->get_ref<const std::string&>();
+  const auto time = parse_calendar_time(text);
+  if (!time) return false;
+  return text == format_date(*time) + (tag.type == "date" ? "" : "T" + format_time_of_day(*time));
+}
+
 void append_value(const Json& value, std::string& out) {
   if (value.is_array()) {
     out += '[';
@@ -74,7 +84,7 @@ void append_value(const Json& value, std::string& out) {
       out += '"';
       return;
     }
-    if (tag && (tag->type == "datetime" || tag->type == "date") && tag->value->is_string()) {
+    if (tag && is_timestamp(*tag)) {
       out += "!!timestamp ";
       append_text(tag->value->get_ref<const std::string&>(), out);
       return;
