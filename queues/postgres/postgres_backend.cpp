@@ -210,15 +210,15 @@ class PostgresBackend : public ResultBackend {
     void fetch(std::string task_id, std::function<void(Expected<std::optional<Json>>)> done) {
       auto statement = table.select(task_id);
       connection.query(std::move(statement), pg::Repeat::yes,
-                     [task_id = std::move(task_id), done = std::move(done)](pg::Outcome outcome) {
-                       if (outcome.sqlstate == undefined_table)
-                         return done(std::nullopt);  // nobody wrote yet
-                       if (!outcome.ok()) return done(unexpected("task " + task_id + ": " + outcome.what));
-                       if (outcome.rows[0].size() == 0) return done(std::nullopt);
-                       auto meta = pg::ResultTable::read(task_id, outcome.rows[0]);
-                       if (!meta) return done(tl::unexpected(meta.error()));
-                       done(std::move(*meta));
-                     });
+                       [task_id = std::move(task_id), done = std::move(done)](pg::Outcome outcome) {
+                         if (outcome.sqlstate == undefined_table)
+                           return done(std::nullopt);  // nobody wrote yet
+                         if (!outcome.ok()) return done(unexpected("task " + task_id + ": " + outcome.what));
+                         if (outcome.rows[0].size() == 0) return done(std::nullopt);
+                         auto meta = pg::ResultTable::read(task_id, outcome.rows[0]);
+                         if (!meta) return done(tl::unexpected(meta.error()));
+                         done(std::move(*meta));
+                       });
     }
 
     void poll(std::shared_ptr<Waiter> waiter) {
@@ -252,11 +252,11 @@ class PostgresBackend : public ResultBackend {
     void forget(std::string task_id, std::function<void(Expected<bool>)> done) {
       auto statement = table.remove(task_id);
       connection.query(std::move(statement), pg::Repeat::yes,
-                     [task_id = std::move(task_id), done = std::move(done)](pg::Outcome outcome) {
-                       if (outcome.sqlstate == undefined_table) return done(false);
-                       if (!outcome.ok()) return done(unexpected("task " + task_id + ": " + outcome.what));
-                       done(outcome.rows[0].affected() > 0);
-                     });
+                       [task_id = std::move(task_id), done = std::move(done)](pg::Outcome outcome) {
+                         if (outcome.sqlstate == undefined_table) return done(false);
+                         if (!outcome.ok()) return done(unexpected("task " + task_id + ": " + outcome.what));
+                         done(outcome.rows[0].affected() > 0);
+                       });
     }
 
     void finish_if_stopping() {

@@ -64,13 +64,14 @@ std::string value(int i) {
 }
 
 TaskResult make(int i) {
-  const ExceptionInfo exceptions[] = {{"ValueError", "builtins", R"(["boom", 7])"},
-                                      {"KeyError", "builtins", R"(["k\u00e9y"])"},
-                                      {"NotRegistered", "celery.exceptions", R"(["no.such.task"])"},
-                                      {"ChordError", "celery.exceptions", R"x(["Dependency x raised ValueError('boom', 7)"])x"},
-                                      {"TimeLimitExceeded", "billiard.exceptions", "[3.5]"},
-                                      {"BadInvoice", "acme.errors", R"(["no total", {"line": 3}])"},
-                                      {"RuntimeError", "builtins", "[]"}};
+  const ExceptionInfo exceptions[] = {
+      {"ValueError", "builtins", R"(["boom", 7])"},
+      {"KeyError", "builtins", R"(["k\u00e9y"])"},
+      {"NotRegistered", "celery.exceptions", R"(["no.such.task"])"},
+      {"ChordError", "celery.exceptions", R"x(["Dependency x raised ValueError('boom', 7)"])x"},
+      {"TimeLimitExceeded", "billiard.exceptions", "[3.5]"},
+      {"BadInvoice", "acme.errors", R"(["no total", {"line": 3}])"},
+      {"RuntimeError", "builtins", "[]"}};
   const std::string_view states[] = {state::success, state::success, state::failure, state::retry,
                                      state::revoked, state::started, "PROGRESS"};
   TaskResult result;
