@@ -22,7 +22,7 @@ void classify(const Reading& reading, ExtractedInvoice& invoice) {
   // A till receipt need not call itself one; its total does.
   const bool receipt =
       reading.source == FieldSource::ocr && invoice.total_amount.present() && invoice.invoice_date.present();
-  if (invoice_word || receipt) {
+  if (invoice_word || credit_word || receipt) {
     invoice.type = credit_word ? DocumentType::credit_note : DocumentType::invoice;
     return;
   }
