@@ -31,8 +31,8 @@ struct JsonLimits {
 // error names the byte offset.
 Expected<Json> parse_json(std::string_view text, JsonLimits limits = {});
 
-// Writes as Python's json.dumps(value) does. Strings must hold UTF-8; a broken
-// sequence is written as U+FFFD.
+// Writes as Python's json.dumps(value) does. Strings hold UTF-8; a lone surrogate that the reader met as an
+// escape ("\ud800") is kept as three bytes and written as that escape; what else is broken, as U+FFFD.
 std::string dump_json(const Json& value);
 void dump_json(const Json& value, std::string& out);
 void dump_json_string(std::string_view utf8, std::string& out);  // with quotes and escapes
