@@ -1,0 +1,173 @@
+#include "worker/canvas/signature.hpp"
+
+#include <array>
+#include <utility>
+
+namespace celeriac::canvas {
+namespace {
+
+// Members that every signature has, with what they are when missing.
+const std::array<std::pair<const char*, Json>, 5>& members() {
+  static const std::array<std::pair<const char*, Json>, 5> all{{{"args", Json::array()},
+                                                                {"kwargs", Json::object()},
+                                                                {"options", Json::object()},
+                                                                {"subtask_type", nullptr},
+                                                                {"immutable", false}}};
+  return all;
+}
+
+Json signature(std::string_view name, Json args, Json kwargs, Json options, Json type) {
+  Json s = Json::object();
+  s["task"] = std::string(name);
+  s["args"] = std::move(args);
+  s["kwargs"] = std::move(kwargs);
+  s["options"] = std::move(options);
+  s["subtask_type"] = std::move(type);
+  s["immutable"] = false;
+  return s;
+}
+
+Expected<bool> check(Json& s, int depth, const std::string& path);
+
+Expected<bool> check_list(Json& list, int depth, const std::string& path) {
+  if (!list.is_array()) return unexpected(path + " is not a list");
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (auto ok = check(list[i], depth, path + "[" + std::to_string(i) + "]"); !ok) return ok;
+  }
+  return true;
+}
+
+Expected<bool> check(Json& s, int depth, const std::string& path) {
+  if (depth <= 0) return unexpected(path + " is nested too deeply");
+  if (!s.is_object() || !s.contains("task") || !s["task"].is_string())
+    return unexpected(path + " is no signature: it has no task name");
+  for (const auto& [name, fallback] : members()) {
+    if (!s.contains(name) || s[name].is_null()) s[name] = fallback;
+  }
+  if (!s["args"].is_array()) return unexpected(path + ".args is not a list");
+  if (!s["kwargs"].is_object()) return unexpected(path + ".kwargs is not an object");
+  if (!s["options"].is_object()) return unexpected(path + ".options is not an object");
+  switch (kind_of(s)) {
+    case Kind::task:
+      return true;
+    case Kind::chain:
+    case Kind::group:
+      return check_list(s["kwargs"]["tasks"], depth - 1, path + ".tasks");
+    case Kind::chord:
+      if (auto ok = check_list(chord_header(s), depth - 1, path + ".header"); !ok) return ok;
+      return check(chord_body(s), depth - 1, path + ".body");
+  }
+  return true;
+}
+
+void append(Json& s, const char* option, const Json& callback) {
+  Json& list = s["options"][option];
+  if (list.is_null()) list = Json::array();
+  if (list.is_object()) list = Json::array({list});
+  for (const Json& known : list) {
+    if (known == callback) return;
+  }
+  list.push_back(callback);
+}
+
+bool stays(const Json& stored, const std::string& name) {
+  if (!stored.contains(name)) return false;
+  if (name == "group_id" || name == "stamped_headers") return true;
+  const auto stamps = stored.find("stamped_headers");
+  if (stamps == stored.end() || !stamps->is_array()) return false;
+  for (const Json& stamp : *stamps) {
+    if (stamp.is_string() && stamp.get_ref<const std::string&>() == name) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Kind kind_of(const Json& s) {
+  const auto type = s.find("subtask_type");
+  if (type == s.end() || !type->is_string()) return Kind::task;
+  const auto& name = type->get_ref<const std::string&>();
+  if (name == "chain") return Kind::chain;
+  if (name == "group") return Kind::group;
+  if (name == "chord") return Kind::chord;
+  return Kind::task;  // xmap, xstarmap, chunks: plain tasks of the worker
+}
+
+Expected<bool> check_signature(Json& s, int max_depth) { return check(s, max_depth, "signature"); }
+
+Json& chain_tasks(Json& chain) { return chain["kwargs"]["tasks"]; }
+Json& group_tasks(Json& group) { return group["kwargs"]["tasks"]; }
+
+Json& chord_header(Json& chord) {
+  Json& header = chord["kwargs"]["header"];
+  if (header.is_object() && kind_of(header) == Kind::group) return group_tasks(header);
+  return header;
+}
+
+Json& chord_body(Json& chord) { return chord["kwargs"]["body"]; }
+
+Json make_task(std::string_view name, Json args, Json kwargs, Json options) {
+  return signature(name, std::move(args), std::move(kwargs), std::move(options), nullptr);
+}
+
+Json make_chain(Json tasks) {
+  Json kwargs = Json::object();
+  kwargs["tasks"] = std::move(tasks);
+  return signature("celery.chain", Json::array(), std::move(kwargs), Json::object(), "chain");
+}
+
+Json make_group(Json tasks) {
+  Json kwargs = Json::object();
+  kwargs["tasks"] = std::move(tasks);
+  return signature("celery.group", Json::array(), std::move(kwargs), Json::object(), "group");
+}
+
+Json make_chord(Json header, Json body) {
+  Json kwargs = Json::object();
+  kwargs["kwargs"] = Json::object();
+  kwargs["header"] = std::move(header);
+  kwargs["body"] = std::move(body);
+  return signature("celery.chord", Json::array(), std::move(kwargs), Json::object(), "chord");
+}
+
+void merge(Json& s, const Json& args, const Json& kwargs, const Json& options) {
+  Json& stored = s["options"];
+  for (const auto& [name, value] : options.items()) {
+    if (!value.is_null() && !stays(stored, name)) stored[name] = value;
+  }
+  if (s["immutable"] == true) return;
+  if (!args.empty()) {
+    Json all = args;
+    for (Json& own : s["args"]) all.push_back(std::move(own));
+    s["args"] = std::move(all);
+  }
+  for (const auto& [name, value] : kwargs.items()) s["kwargs"][name] = value;
+}
+
+void link(Json& s, const Json& callback) { append(s, "link", callback); }
+void link_error(Json& s, const Json& errback) { append(s, "link_error", errback); }
+
+std::int64_t chord_size(const Json& s) {
+  Json& open = const_cast<Json&>(s);  // only read: the accessors find parts of a mutable signature too
+  switch (kind_of(s)) {
+    case Kind::task:
+      return 1;
+    case Kind::group: {
+      std::int64_t sum = 0;
+      for (const Json& member : group_tasks(open)) sum += chord_size(member);
+      return sum;
+    }
+    case Kind::chain: {
+      const Json& steps = chain_tasks(open);
+      for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+        if (const auto size = chord_size(*step); size > 0) return size;
+      }
+      return 0;
+    }
+    case Kind::chord:
+      return chord_size(chord_body(open));
+  }
+  return 1;
+}
+
+}  // namespace celeriac::canvas
