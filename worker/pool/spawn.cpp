@@ -3,8 +3,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -96,7 +96,8 @@ Expected<SpawnedSlot> spawn_slot() {
     return unexpected(failure("cannot start a slot", failed));
   }
   fcntl(slot.socket, F_SETFL, fcntl(slot.socket, F_GETFL) | O_NONBLOCK);
-  slot.pidfd = pidfd_open(slot.pid, 0);
+  // glibc 2.36 declares its wrapper without extern "C".
+  slot.pidfd = static_cast<int>(syscall(SYS_pidfd_open, slot.pid, 0));
   if (slot.pidfd < 0) {
     const int error = errno;
     kill(slot.pid, SIGKILL);

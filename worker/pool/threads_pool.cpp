@@ -206,7 +206,11 @@ void ThreadsPool::take_news() {
     std::swap(news, news_);
     news_posted_ = false;
   }
-  started_count_ += news.started.size();
+  // A job may start and another end in one batch: counted together, no slot seems to run both.
+  const std::size_t begun =
+      static_cast<std::size_t>(std::count(news.had_started.begin(), news.had_started.end(), true));
+  in_pool_ -= news.finished.size();
+  started_count_ = started_count_ + news.started.size() - begun;
   for (const Started& started : news.started) {
     if (limited_.empty()) break;
     const auto found = limited_.find(started.job);
@@ -217,12 +221,8 @@ void ThreadsPool::take_news() {
     deadlines_.emplace(due, Deadline{started.job, found->second.first, found->second.second});
     watch_limits();
   }
-  const std::size_t begun =
-      static_cast<std::size_t>(std::count(news.had_started.begin(), news.had_started.end(), true));
   if (!news.started.empty()) handlers_.on_started(std::move(news.started));
   on_asks(std::move(news.asks));
-  in_pool_ -= news.finished.size();
-  started_count_ -= begun;
   if (!limited_.empty())
     for (const Finished& finished : news.finished) limited_.erase(finished.job);
   if (!news.finished.empty()) handlers_.on_finished(std::move(news.finished));
