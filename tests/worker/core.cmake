@@ -4,12 +4,12 @@ celeriac_test(worker_decisions_test
           node_name_test.cpp routes_test.cpp request_test.cpp log_format_test.cpp redact_test.cpp pidfile_test.cpp
   LIBS celeriac_worker spdlog::spdlog)
 
-# Celery's own client against the conformance worker and a private Redis.
-find_package(Python3 COMPONENTS Interpreter)
-if(Python3_FOUND AND TARGET conformance_worker)
+# Celery's own client (Debian's packages) against the conformance worker and a private Redis.
+find_program(DEBIAN_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
+if(DEBIAN_PYTHON3 AND TARGET conformance_worker)
   foreach(pool threads prefork)
     add_test(NAME worker_end_to_end_${pool}
-      COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/worker/end_to_end.py $<TARGET_FILE:conformance_worker> ${pool})
+      COMMAND ${DEBIAN_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/worker/end_to_end.py $<TARGET_FILE:conformance_worker> ${pool})
     set_tests_properties(worker_end_to_end_${pool} PROPERTIES TIMEOUT 180 LABELS integration)
   endforeach()
 endif()
