@@ -5,7 +5,7 @@ set -euo pipefail
 dir=${1:?usage: celery_venv.sh DIR}
 if [ ! -x "$dir/bin/celery" ]; then
   /usr/bin/python3 -m venv "$dir" >&2
-  "$dir/bin/pip" install -q --disable-pip-version-check 'celery[redis]==5.6.3' 'sqlalchemy>=2,<3' psycopg2-binary \
+  "$dir/bin/pip" install -q --disable-pip-version-check 'celery[redis]==5.6.3' 'sqlalchemy>=2,<2.1' psycopg2-binary \
     PyYAML msgpack brotli zstandard >&2
 fi
 echo "$dir/bin/python"
