@@ -99,6 +99,7 @@ class Consumer {
   void finish(Finished&& finished);
   void log_outcome(const Request& request, const Finished& finished);
   void execute(Request& request, Settlement&& settlement);
+  void warn_of_canvas(const Request& request, const std::string& embed);
   void publish_follow_ups(Request& request, Settlement&& settlement);
   void store(Request& request, Settlement&& settlement);
   void on_stored(JobId job, const Status& status);

@@ -64,8 +64,23 @@ void Consumer::log_outcome(const Request& request, const Finished& finished) {
 }
 
 void Consumer::execute(Request& request, Settlement&& settlement) {
+  if (!settlement.embed.empty()) warn_of_canvas(request, settlement.embed);
   if (settlement.next) return publish_follow_ups(request, std::move(settlement));
   store(request, std::move(settlement));
+}
+
+// Links, chain steps and chords are not sent on by this worker: say so rather than let a client wait
+// without a trace.
+void Consumer::warn_of_canvas(const Request& request, const std::string& embed) {
+  const auto parts = parse_json(embed);
+  if (!parts || !parts->is_object()) return;
+  std::string names;
+  for (const auto& [name, value] : parts->items()) {
+    if (!value.empty()) (names += names.empty() ? "" : ", ") += name;
+  }
+  if (names.empty()) return;
+  log(LogLevel::warning, fmt::format("Task {}[{}] carries {}: not executed by this worker",
+                                     request.headers->display_name(), request.id(), names));
 }
 
 void Consumer::publish_follow_ups(Request& request, Settlement&& settlement) {
