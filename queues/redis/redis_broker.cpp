@@ -281,6 +281,15 @@ void RedisBroker::Impl::reject(Tag tag, Requeue requeue) {
   settle_soon();
 }
 
+void RedisBroker::Impl::release(Tag tag) {
+  if (!holdings_.release(tag)) return;
+  RestoreOrder order;
+  order.fields.push_back(holdings_.field(tag));
+  order.untouched = true;
+  restorer_.restore(std::move(order), nullptr);
+  settle_soon();
+}
+
 void RedisBroker::Impl::bury(Tag tag, DeadLetter why) {
   auto held = holdings_.release(tag);
   if (!held) return;
@@ -369,6 +378,7 @@ void RedisBroker::set_window(unsigned window) {
 void RedisBroker::pause() { impl_->pause(); }
 void RedisBroker::ack(Tag tag) { impl_->ack(tag); }
 void RedisBroker::reject(Tag tag, Requeue requeue) { impl_->reject(tag, requeue); }
+void RedisBroker::release(Tag tag) { impl_->release(tag); }
 void RedisBroker::bury(Tag tag, DeadLetter why) { impl_->bury(tag, std::move(why)); }
 void RedisBroker::defer(Tag tag, Clock::time_point due) { impl_->defer(tag, due); }
 void RedisBroker::publish(Message message, Done done) { impl_->publish(std::move(message), std::move(done)); }

@@ -30,6 +30,7 @@ class RedisBroker final : public Broker {
   void pause() override;
   void ack(Tag tag) override;
   void reject(Tag tag, Requeue requeue) override;
+  void release(Tag tag) override;
   void bury(Tag tag, DeadLetter why) override;
   void defer(Tag tag, Clock::time_point due) override;
   void publish(Message message, Done done) override;

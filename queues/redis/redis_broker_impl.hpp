@@ -36,6 +36,7 @@ class RedisBroker::Impl : public std::enable_shared_from_this<Impl> {
   void pause();
   void ack(Tag tag);
   void reject(Tag tag, Requeue requeue);
+  void release(Tag tag);
   void bury(Tag tag, DeadLetter why);
   void defer(Tag tag, Clock::time_point due);
   void publish(Message message, Done done);

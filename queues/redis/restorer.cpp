@@ -73,7 +73,7 @@ void Restorer::next_page(std::shared_ptr<Job> job) {
         item.payload = std::move(*(*unreadable)[i]);
       } else {
         auto form = returned_form(stored->envelope);
-        item.payload = std::move(form.payload);
+        item.payload = job->order.untouched ? std::string(stored->envelope) : std::move(form.payload);
         item.priority = form.priority;
       }
       item.exchange = std::move(stored->exchange);

@@ -18,6 +18,7 @@ namespace celeriac::redis {
 struct RestoreOrder {
   std::vector<std::string> fields;    // of `unacked`, in the order of pushing
   bool to_the_back = false;           // LPUSH: delivered last. Otherwise each is delivered next
+  bool untouched = false;             // nothing ran: not marked as redelivered
   std::string unless_leased;          // an owner: stop as soon as it holds its lease again
   std::optional<double> not_younger;  // only fields of at most this score
 };
