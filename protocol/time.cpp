@@ -151,7 +151,9 @@ CalendarTime utc_calendar_time(double seconds) {
   // Years 1 to 9999: what Python's datetime can hold.
   if (!(seconds >= -62135596800.0)) seconds = -62135596800.0;
   seconds = std::min(seconds, 253402300799.0);
-  const auto micros = microseconds(std::llround(seconds * 1e6));
+  const double whole = std::floor(seconds);
+  const auto micros =
+      std::chrono::seconds(std::llround(whole)) + microseconds(std::llround((seconds - whole) * 1e6));
   const auto day = floor<days>(micros);
   const year_month_day date{sys_days(day)};
   const hh_mm_ss clock(micros - day);

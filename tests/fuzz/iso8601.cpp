@@ -3,6 +3,7 @@
 #include "check.hpp"
 #include "protocol/time.hpp"
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -17,6 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto written = format_iso8601(*time);
   const auto again = parse_iso8601(written);
   must(again.has_value(), "what was written can be read");
-  must(format_iso8601(*again) == written, "writing is stable");
+  // Beyond, a double no longer tells microseconds apart.
+  if (std::abs(*time) < 4294967296.0) must(format_iso8601(*again) == written, "writing is stable");
   return 0;
 }
