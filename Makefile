@@ -21,9 +21,11 @@ fuzz:
 	@scripts/fuzz.sh $${SECONDS_EACH:-60}
 
 # The full kill test: minutes to an hour; `make test` runs a short form.
-kill-test: release
-	@scripts/install_packages.sh run
-	@/usr/bin/python3 tests/interop/kill_test.py --worker build/release/examples/conformance_worker --kills 1000 --tasks 20000
+kill-test:
+	@scripts/install_packages.sh build run test
+	@cmake --preset release -B build/release-tests -DCELERIAC_TESTS=ON -DCMAKE_MESSAGE_LOG_LEVEL=NOTICE
+	@cmake --build build/release-tests --target interop_worker
+	@/usr/bin/python3 tests/interop/kill_test.py --worker build/release-tests/tests/interop/interop_worker --kills 1000 --tasks 20000
 
 format:
 	@git ls-files '*.hpp' '*.cpp' | xargs clang-format -i
