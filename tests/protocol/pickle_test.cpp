@@ -75,13 +75,13 @@ TEST_CASE("nothing is built: classes become markers") {
   CHECK(loaded("cos\nsystem\n(S'echo'\ntR.") == R"({"__type__": "python", "__value__": "os.system"})");
   CHECK(loaded("c__builtin__\nobject\n.") == R"({"__type__": "python", "__value__": "__builtin__.object"})");
   CHECK(loaded("(iposix\nsystem\n.") == R"({"__type__": "python", "__value__": "posix.system"})");
-  CHECK(loaded("]cbuiltins\nset\n(]K\1at\x85R0.") != "");
+  CHECK(loaded("cbuiltins\nset\n](K\1K\2e\x85R.") == "[1, 2]");
   CHECK(is_pickle_opaque(pickle_opaque("a.B")));
 }
 
 TEST_CASE("shared and circular references") {
-  CHECK(loaded("]q\0(]q\1h\1h\1K\5e.") != "");
-  CHECK(loaded(std::string("(lp0\n(lp1\nI5\naag1\na.", 22)) == "[[5], [5]]");
+  CHECK(loaded(std::string("]q\0(]q\1h\1h\1K\5e.", 15)) == "[[], [], [], 5]");
+  CHECK(loaded("(lp0\n(lp1\nI5\naag1\na.") == "[[5], [5]]");
   CHECK(loaded("(lp0\ng0\na.").find("cycle") != std::string::npos);
   // Each list holds the one before twice: 2^40 values if it were written out.
   std::string bomb = "(lp0\n";
