@@ -3,6 +3,7 @@
 #include "worker/pool.hpp"
 #include "worker/pool/slot.hpp"
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <chrono>
@@ -22,6 +23,7 @@ int main(int argc, char** argv) {
   options.accept = {"application/json"};
   const std::size_t jobs = static_cast<std::size_t>(std::atoll(argv[4]));
   boost::asio::io_context io;
+  const auto work = boost::asio::make_work_guard(io);
   auto pool = make_pool(argv[1], io, app, options);
   if (!pool) return std::fprintf(stderr, "%s\n", pool.error().what.c_str()), 2;
   std::size_t submitted = 0, finished = 0;
@@ -48,10 +50,7 @@ int main(int argc, char** argv) {
   finished = 0;
   const auto start = std::chrono::steady_clock::now();
   refill();
-  while (finished < jobs) {
-    if (io.stopped()) io.restart();
-    io.run_one();
-  }
+  while (finished < jobs) io.run_one();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::printf("%s -c %u queued %u: %.0f jobs/s\n", argv[1], options.slots, options.queued_per_slot,
               static_cast<double>(jobs) / seconds);

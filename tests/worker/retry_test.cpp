@@ -38,7 +38,7 @@ Job job_of(const char* headers, const char* body) {
 constexpr const char* headers_text =
     R"({"lang": "py", "task": "t.add", "id": "id-1", "shadow": null, "eta": null,)"
     R"( "expires": "2026-11-20T12:00:00+00:00", "group": "g-1", "group_index": 2, "retries": 1,)"
-    R"( "timelimit": [20, 10], "root_id": "root-1", "parent_id": "up-1", "argsrepr": "(1, 2)", "kwargsrepr": "{}",)"
+    R"h( "timelimit": [20, 10], "root_id": "root-1", "parent_id": "up-1", "argsrepr": "(1, 2)", "kwargsrepr": "{}",)h"
     R"( "origin": "gen7@host", "ignore_result": false, "replaced_task_nesting": 1, "stamped_headers": ["tag"],)"
     R"( "stamps": {"tag": "a"}, "x-tenant": {"a": [1]}, "x-death": [{"count": 1}], "x-first-death-queue": "q",)"
     R"( "redelivered": true})";
@@ -103,7 +103,7 @@ TEST_CASE("used up retries name the call") {
   const ExceptionInfo info = max_retries_exceeded(headers, Json::array({1, "a"}), Json{{"k", nullptr}});
   CHECK(info.type == "MaxRetriesExceededError");
   CHECK(info.module == "celery.exceptions");
-  CHECK(info.args == R"(["Can't retry t.add[id-1] args:(1, 'a') kwargs:{'k': None}"])");
+  CHECK(info.args == R"h(["Can't retry t.add[id-1] args:(1, 'a') kwargs:{'k': None}"])h");
 }
 
 TEST_CASE("the next run keeps its place in the workflow") {
