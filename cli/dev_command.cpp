@@ -99,7 +99,9 @@ std::string guide(const Addresses& at, const std::string& folder) {
          "  app = Celery(broker=\"" +
          at.broker + "\", backend=\"" + at.results.substr(0, at.results.find(',')) +
          "\")\n"
-         "  print(app.send_task(\"celery.ping\").get(timeout=10))\n\n"
+         "  task = app.send_task(\"invoice_processing.process_document\", [\"/path/to/invoice.pdf\", {}],\n"
+         "                       queue=\"invoice_processing\")\n"
+         "  print(task.get(timeout=60))\n\n"
          "From a shell:\n\n"
          "  celeriac -b " +
          at.broker +

@@ -43,7 +43,6 @@ int worker_command(CommandContext& context, const Arguments& args) {
     (parsed.error().to_stderr ? context.err : context.out) << parsed.error().text;
     return parsed.error().code;
   }
-  for (const auto& warning : parsed->warnings) context.err << "Warning: " << warning << "\n";
   export_to_slots(parsed->settings);
   return worker_main(application(parsed->settings), argc, argv.data());
 }

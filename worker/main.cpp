@@ -16,6 +16,7 @@ int worker_main(const App& app, int argc, char** argv) {
     std::fputs(leave.text.c_str(), leave.to_stderr ? stderr : stdout);
     return leave.code;
   }
+  for (const auto& warning : command->warnings) std::fprintf(stderr, "Warning: %s\n", warning.c_str());
   return run_worker(app, command->settings, command->options);
 }
 
