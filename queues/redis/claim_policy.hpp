@@ -31,20 +31,32 @@ class ClaimPolicy {
                : static_cast<unsigned>(std::min<std::size_t>(largest_claim, window_ - unsettled));
   }
 
-  // How many to read at a time within a claim: the server stops at claim_bytes only between
-  // reads, so large bodies, known from those just seen, are read one by one.
+ private:
+  unsigned window_ = 1;
+};
+
+// What to expect of the bodies in one list, by those just seen: the largest of them, forgotten by
+// and by. Pure.
+class BodySizes {
+ public:
+  static constexpr std::size_t large = 32 * 1024;         // too dear for the script
+  static constexpr std::size_t large_read = 4096 * 1024;  // bytes of large bodies read at once
+
+  void seen(std::size_t biggest) { expected_ = std::max(biggest, expected_ / 2); }
+  bool are_large() const { return expected_ > large; }
+
+  // How many to read first within a claim: the script stops at claim_bytes only between reads.
   unsigned chunk() const {
     return static_cast<unsigned>(
-        std::clamp<std::size_t>(claim_bytes / 4 / std::max<std::size_t>(average_, 1), 1, 64));
+        std::clamp<std::size_t>(ClaimPolicy::claim_bytes / 4 / std::max<std::size_t>(expected_, 1), 1, 64));
   }
-
-  void claimed(std::size_t messages, std::size_t bytes) {
-    if (messages > 0) average_ = (average_ + bytes / messages) / 2;
+  unsigned large_count(unsigned room) const {
+    return static_cast<unsigned>(
+        std::clamp<std::size_t>(large_read / std::max<std::size_t>(expected_, 1), 1, std::max(room, 1u)));
   }
 
  private:
-  unsigned window_ = 1;
-  std::size_t average_ = 4096;  // bytes
+  std::size_t expected_ = 16 * 1024;  // bytes
 };
 
 }  // namespace celeriac::redis

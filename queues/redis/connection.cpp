@@ -191,8 +191,21 @@ struct Connection::Impl : std::enable_shared_from_this<Impl> {
     append_bytes(request.bytes());
   }
 
+  void append(Request&& request, Handler handler) {
+    if (request.bytes().size() < read_size || !pending.empty())
+      return append(static_cast<const Request&>(request), std::move(handler));
+    if (waiting.empty()) waiting_since = Steady::now();
+    waiting.push_back({std::move(handler), request.commands()});
+    pending = std::move(request).take_bytes();
+    write_soon();
+  }
+
   void append_bytes(std::string_view bytes) {
     pending.append(bytes);
+    write_soon();
+  }
+
+  void write_soon() {
     if (flush_posted || writing) return;
     flush_posted = true;
     boost::asio::post(io, [this, self = shared_from_this()] {
@@ -315,6 +328,11 @@ void Connection::send(const Request& request, Handler handler) {
   boost::asio::post(impl_->io, [impl = impl_, count = request.commands(), handler = std::move(handler)] {
     for (std::size_t i = 0; i < count && handler && !impl->silenced; ++i) handler(Reply(nullptr));
   });
+}
+
+void Connection::send(Request&& request, Handler handler) {
+  if (ready() && !request.empty()) return impl_->append(std::move(request), std::move(handler));
+  send(static_cast<const Request&>(request), std::move(handler));
 }
 
 void Connection::send(std::initializer_list<std::string_view> command, Handler handler) {

@@ -74,6 +74,7 @@ class Connection {
   // The handler runs once per command of the request (0 commands: never), in order. While not
   // ready() each gets lost(), in a later turn. An empty handler drops the answers.
   void send(const Request& request, Handler handler);
+  void send(Request&& request, Handler handler);  // spares the copy of large ones
   void send(std::initializer_list<std::string_view> command, Handler handler);
   void subscribe(const Request& request);
 

@@ -52,6 +52,7 @@ RedisBroker::Impl::Impl(boost::asio::io_context& io, BrokerOptions options)
       restorer_(outbox_, router_, keys_),
       inspector_(outbox_, keys_),
       holdings_(keys_, owner_),
+      large_(io, options_.connection, keys_, holdings_),
       recovery_(io, connection_, outbox_, restorer_, keys_, recovery_options(options_.redis, owner_),
                 {.on_renewed = [this](bool held, bool taken) { lease_renewed(held, taken); },
                  .on_recovered =
@@ -67,6 +68,7 @@ RedisBroker::Impl::Impl(boost::asio::io_context& io, BrokerOptions options)
       linger_timer_(io),
       due_timer_(io),
       score_timer_(io),
+      lost_timer_(io),
       retry_timer_(io),
       stop_timer_(io) {}
 
@@ -188,9 +190,11 @@ void RedisBroker::Impl::stopped(std::size_t restored) {
 void RedisBroker::Impl::close() {
   closed_ = true;
   connection_.close();
+  large_.close();
   if (wakeup_) wakeup_->close();
   recovery_.disconnected();
-  for (Timer* timer : {&poll_timer_, &linger_timer_, &due_timer_, &score_timer_, &retry_timer_, &stop_timer_})
+  for (Timer* timer :
+       {&poll_timer_, &linger_timer_, &due_timer_, &score_timer_, &lost_timer_, &retry_timer_, &stop_timer_})
     timer->cancel();
   handlers_ = {};
 }

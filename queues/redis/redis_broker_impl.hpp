@@ -7,6 +7,7 @@
 #include "queues/redis/claim_policy.hpp"
 #include "queues/redis/holdings.hpp"
 #include "queues/redis/inspector.hpp"
+#include "queues/redis/large_claim.hpp"
 #include "queues/redis/outbox.hpp"
 #include "queues/redis/recovery.hpp"
 #include "queues/redis/redis_broker.hpp"
@@ -56,8 +57,16 @@ class RedisBroker::Impl : public std::enable_shared_from_this<Impl> {
   // redis_fetch.cpp
   void consider_claim();
   void claim();
-  void claimed(Reply reply, Tag first, unsigned count);
-  void take(Reply reply, Tag first);
+  struct List {
+    std::string key, queue, tail;
+    std::shared_ptr<BodySizes> sizes;
+  };
+  using Lists = std::vector<List>;  // in the order of claiming
+  void claimed(Reply reply, const std::shared_ptr<Lists>& lists, Tag first, unsigned count);
+  void take(Reply reply, const std::shared_ptr<Lists>& lists, Tag first);
+  void claim_large(const std::shared_ptr<Lists>& lists, std::size_t number);
+  void no_lease();
+  void serve(std::vector<Delivery> deliveries);
   void look_for_lost_claim();
   void fetch(std::vector<Tag> tags, bool deferred, std::function<void()> done);
   void deliver_due();
@@ -78,26 +87,26 @@ class RedisBroker::Impl : public std::enable_shared_from_this<Impl> {
   Restorer restorer_;
   Inspector inspector_;
   Holdings holdings_;
+  LargeClaim large_;
   Recovery recovery_;
   std::optional<Wakeup> wakeup_;
   DueQueue due_;
   ClaimPolicy policy_;
-  Timer poll_timer_, linger_timer_, due_timer_, score_timer_, retry_timer_, stop_timer_;
+  Timer poll_timer_, linger_timer_, due_timer_, score_timer_, lost_timer_, retry_timer_, stop_timer_;
 
   bool consuming_ = false, paused_ = false, stopping_ = false, closed_ = false;
   bool settle_posted_ = false, had_lease_ = false, refusal_told_ = false;
   std::function<void(std::size_t)> stop_done_;
 
   std::vector<std::string> queues_;
-  struct List {
-    std::string key, queue, tail;
-  };
-  std::vector<List> lists_;  // in the order of claiming
+  std::shared_ptr<Lists> lists_ = std::make_shared<Lists>();  // a claim under way keeps its own
 
   Tag next_tag_ = 1;
   bool claiming_ = false;
-  bool exhausted_ = false;  // the last claim emptied the lists; wait for a change
-  bool changed_ = false;    // ... that came while the claim was under way
+  bool all_by_script_ = false;                     // the next claim: large bodies too, their own way failed
+  unsigned large_failures_ = 0, large_pause_ = 0;  // claims to do by script before the next try
+  bool exhausted_ = false;                         // the last claim emptied the lists; wait for a change
+  bool changed_ = false;                           // ... that came while the claim was under way
   struct Range {
     Tag first;
     unsigned count;

@@ -37,15 +37,21 @@ Delivery make_delivery(Tag tag, std::string queue, std::string_view envelope) {
 void RedisBroker::Impl::arrange_lists() {
   auto order = queues_;
   if (options_.redis.queue_order_strategy == "sorted") std::sort(order.begin(), order.end());
-  lists_.clear();
+  auto lists = std::make_shared<Lists>();
   for (int step : keys_.steps())
-    for (auto& queue : order) lists_.push_back({keys_.list(queue, step), queue, unacked_tail(queue)});
+    for (auto& queue : order) {
+      List list{keys_.list(queue, step), queue, unacked_tail(queue), std::make_shared<BodySizes>()};
+      for (auto& known : *lists_)
+        if (known.key == list.key) list.sizes = known.sizes;
+      lists->push_back(std::move(list));
+    }
+  lists_ = std::move(lists);
 }
 
 // ---- claiming ----
 
 void RedisBroker::Impl::consider_claim() {
-  if (claiming_ || exhausted_ || !consuming_ || paused_ || !had_lease_ || lists_.empty() ||
+  if (claiming_ || exhausted_ || !consuming_ || paused_ || !had_lease_ || lists_->empty() ||
       !connection_.ready())
     return;
   switch (policy_.when(holdings_.size())) {
@@ -70,18 +76,23 @@ void RedisBroker::Impl::claim() {
   next_tag_ += count;  // a number is never used twice, even if this answer gets lost
   claiming_ = true;
   changed_ = false;
+  const bool through_script = std::exchange(all_by_script_, false);
   Request request;
-  request.begin(3 + 4 + 6 + 2 * lists_.size()).arg("EVALSHA").arg(scripts().claim.sha).arg(4 + lists_.size());
+  request.begin(3 + 4 + 6 + 3 * lists_->size())
+      .arg("EVALSHA")
+      .arg(scripts().claim.sha)
+      .arg(4 + lists_->size());
   request.arg(keys_.unacked).arg(keys_.unacked_index).arg(keys_.unreadable).arg(keys_.lease(owner_));
-  for (auto& list : lists_) request.arg(list.key);
+  for (auto& list : *lists_) request.arg(list.key);
   request.arg(score_text(Clock::now())).arg(owner_ + ":").arg(first).arg(count);
-  request.arg(ClaimPolicy::claim_bytes).arg(policy_.chunk());
-  for (auto& list : lists_) request.arg(list.tail);
+  request.arg(ClaimPolicy::claim_bytes).arg(through_script ? std::size_t{1} << 40 : BodySizes::large);
+  for (auto& list : *lists_)
+    request.arg(list.sizes->are_large() && !through_script ? 0 : list.sizes->chunk()).arg(list.tail);
   connection_.send(
-      request, [this, first, count, lists = lists_.size()](Reply reply) { claimed(reply, first, count); });
+      request, [this, first, count, lists = lists_](Reply reply) { claimed(reply, lists, first, count); });
 }
 
-void RedisBroker::Impl::claimed(Reply reply, Tag first, unsigned count) {
+void RedisBroker::Impl::claimed(Reply reply, const std::shared_ptr<Lists>& lists, Tag first, unsigned count) {
   last_claim_answer_ = Steady::now();
   if (reply.lost()) {
     lost_claim_ = Range{first, count};  // claiming_ stays set until we know
@@ -97,58 +108,135 @@ void RedisBroker::Impl::claimed(Reply reply, Tag first, unsigned count) {
     spdlog::error("Redis refuses a claim: {}", reply.text());
     claiming_ = true;
     lost_claim_ = Range{first, count};
-    retry_timer_.after(std::chrono::seconds(1), [this] {
+    lost_timer_.after(std::chrono::seconds(1), [this] {
       if (lost_claim_ && connection_.ready()) look_for_lost_claim();
     });
     return;
   }
-  if (reply.is_string()) {
-    // No lease: claims wait for the renewal, which calls consider_claim().
-    had_lease_ = false;
-    recovery_.renew();
-    if (stopping_) restore_all();
-    return;
-  }
-  take(reply, first);
+  if (reply.is_string()) return no_lease();
+  take(reply, lists, first);
 }
 
-void RedisBroker::Impl::take(Reply reply, Tag first) {
+// Claims wait for the renewal, which calls consider_claim().
+void RedisBroker::Impl::no_lease() {
+  had_lease_ = false;
+  recovery_.renew();
+  if (stopping_) restore_all();
+}
+
+void RedisBroker::Impl::take(Reply reply, const std::shared_ptr<Lists>& lists, Tag first) {
   std::vector<Delivery> deliveries;
   std::size_t bytes = 0;
   Tag tag = first;
-  const std::size_t lists = lists_.size();
-  for (std::size_t i = 0; i + 1 < reply.size(); i += 2) {
-    const auto number = static_cast<std::size_t>(reply[i].integer()) - 1;
+  for (std::size_t i = 1; i + 1 < reply.size(); i += 2) {
+    List& list = lists->at(static_cast<std::size_t>(reply[i].integer()) - 1);
     const Reply batch = reply[i + 1];
+    std::size_t biggest = 0;
     if (deliveries.empty()) deliveries.reserve(batch.size());
     for (std::size_t j = 0; j < batch.size(); ++j, ++tag) {
       auto raw = batch[j].text();
       bytes += raw.size();
-      auto delivery = make_delivery(tag, number < lists ? lists_[number].queue : std::string(), raw);
-      const bool object = !raw.empty() && raw.front() == '{' && raw.back() == '}';
-      holdings_.hold(tag, {delivery.queue, !object});
-      deliveries.push_back(std::move(delivery));
+      biggest = std::max(biggest, raw.size());
+      holdings_.hold(tag, {list.queue, !looks_like_object(raw)});
+      deliveries.push_back(make_delivery(tag, list.queue, raw));
     }
+    list.sizes->seen(biggest);
   }
-  policy_.claimed(deliveries.size(), bytes);
   if (stopping_) return restore_all();
 
   const bool full =
       tag - first >= 1 && (tag - first >= next_tag_ - first || bytes >= ClaimPolicy::claim_bytes);
-  exhausted_ = !full && !changed_;
-  if (deliveries.empty())
+  const auto large = static_cast<std::size_t>(reply[0].integer());
+  exhausted_ = !full && !changed_ && large == 0;
+  if (deliveries.empty() && large == 0)
     poll_pause_ = std::min(poll_pause_ * 2, longest_poll_pause);
   else
     poll_pause_ = milliseconds(1);
   if (exhausted_ && wakeup_ && !wakeup_->works()) poll();
-  // The next claim is under way while these messages are worked on.
+  if (large > 0 && !paused_ && policy_.count(holdings_.size()) > 0) {
+    claim_large(lists, large - 1);
+  }
+  serve(std::move(deliveries));
+}
+
+void RedisBroker::Impl::serve(std::vector<Delivery> deliveries) {
   if (!deliveries.empty() && options_.redis.queue_order_strategy == "round_robin" && queues_.size() > 1) {
     auto served = std::find(queues_.begin(), queues_.end(), deliveries.back().queue);
     if (served != queues_.end()) std::rotate(served, served + 1, queues_.end());
     arrange_lists();
   }
+  // The next claim is under way while these messages are worked on.
   consider_claim();
   if (!deliveries.empty() && handlers_.on_deliveries) handlers_.on_deliveries(std::move(deliveries));
+}
+
+// The script has emptied the lists before this one, so the order is kept.
+void RedisBroker::Impl::claim_large(const std::shared_ptr<Lists>& lists, std::size_t number) {
+  List& list = lists->at(number);
+  large_.start();
+  if (!large_.ready() || large_pause_ > 0) {
+    if (large_pause_ > 0) --large_pause_;
+    all_by_script_ = true;
+    return;
+  }
+  LargeClaim::Order order;
+  order.list = list.key;
+  order.tail = list.tail;
+  order.lease = keys_.lease(owner_);
+  order.first = next_tag_;
+  order.count = list.sizes->large_count(policy_.count(holdings_.size()));
+  next_tag_ += order.count;
+  claiming_ = true;
+  changed_ = false;
+
+  auto deliveries = std::make_shared<std::vector<Delivery>>();
+  auto unreadable = std::make_shared<std::vector<bool>>();
+  auto biggest = std::make_shared<std::size_t>(0);
+  LargeClaim::Handlers handlers;
+  handlers.on_read = [=, queue = list.queue](Tag tag, std::string_view raw, bool object) {
+    *biggest = std::max(*biggest, raw.size());
+    deliveries->push_back(make_delivery(tag, queue, raw));
+    unreadable->push_back(!object);
+  };
+  handlers.on_restart = [=] {
+    deliveries->clear();
+    unreadable->clear();
+  };
+  const Range range{order.first, order.count};
+  handlers.done = [this, lists, &list, range, deliveries, unreadable, biggest](LargeClaim::Outcome outcome) {
+    last_claim_answer_ = Steady::now();
+    if (*biggest > 0) list.sizes->seen(*biggest);
+    switch (outcome) {
+      case LargeClaim::Outcome::unknown:
+        lost_claim_ = range;  // claiming_ stays set until we know
+        // Not at once: what the server has read of the lost connection may still be carried out.
+        lost_timer_.after(milliseconds(500), [this] {
+          if (lost_claim_ && connection_.ready()) look_for_lost_claim();
+        });
+        return;
+      case LargeClaim::Outcome::no_lease:
+        claiming_ = false;
+        return no_lease();
+      case LargeClaim::Outcome::nothing:
+        claiming_ = false;
+        all_by_script_ = true;
+        // Where pushes never cease, reading in vain must not become the rule.
+        large_failures_ = std::min(large_failures_ + 1, 6u);
+        large_pause_ = (1u << large_failures_) - 2;
+        if (stopping_) return restore_all();
+        return consider_claim();
+      case LargeClaim::Outcome::taken:
+        break;
+    }
+    claiming_ = false;
+    large_failures_ = 0;
+    for (std::size_t i = 0; i < deliveries->size(); ++i)
+      holdings_.hold((*deliveries)[i].tag, {(*deliveries)[i].queue, (*unreadable)[i]});
+    if (stopping_) return restore_all();
+    exhausted_ = false;
+    serve(std::move(*deliveries));
+  };
+  large_.claim(std::move(order), std::move(handlers));
 }
 
 // The claim may have been carried out although its answer never came: the numbers say which.
@@ -170,7 +258,7 @@ void RedisBroker::Impl::changed(std::string_view key) {
     poll();
   }
   const bool ours =
-      key.empty() || std::any_of(lists_.begin(), lists_.end(), [&](auto& list) { return list.key == key; });
+      key.empty() || std::any_of(lists_->begin(), lists_->end(), [&](auto& list) { return list.key == key; });
   if (!ours) return;
   changed_ = true;
   exhausted_ = false;

@@ -29,6 +29,15 @@ Request& Request::arg(std::string_view text) {
   return *this;
 }
 
+Request& Request::arg(std::initializer_list<std::string_view> pieces) {
+  std::size_t size = 0;
+  for (auto piece : pieces) size += piece.size();
+  append_number(bytes_, '$', size);
+  for (auto piece : pieces) bytes_.append(piece);
+  bytes_.append("\r\n", 2);
+  return *this;
+}
+
 Request& Request::number(std::int64_t value) {
   char digits[24];
   char* end = std::to_chars(digits, digits + sizeof digits, value).ptr;

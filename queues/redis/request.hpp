@@ -6,9 +6,11 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 namespace celeriac::redis {
 
@@ -25,6 +27,8 @@ class Request {
   // A command of exactly `count` arguments (its name included), to be given by arg().
   Request& begin(std::size_t count);
   Request& arg(std::string_view text);
+  // One argument of several pieces.
+  Request& arg(std::initializer_list<std::string_view> pieces);
   template <class Int, class = std::enable_if_t<std::is_integral_v<Int>>>
   Request& arg(Int value) {
     return number(static_cast<std::int64_t>(value));
@@ -32,6 +36,8 @@ class Request {
 
   std::size_t commands() const { return commands_; }
   const std::string& bytes() const { return bytes_; }
+  void reserve(std::size_t bytes) { bytes_.reserve(bytes); }
+  std::string take_bytes() && { return std::move(bytes_); }
   bool empty() const { return commands_ == 0; }
   void clear() { bytes_.clear(), commands_ = 0; }
 

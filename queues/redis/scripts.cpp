@@ -8,7 +8,10 @@ namespace {
 
 // Takes up to ARGV[4] messages, and no more once ARGV[5] bytes are reached, from the lists KEYS[5..]
 // in their order, and records each in kombu's `unacked` pair under ARGV[2] .. number. Bodies are read
-// ARGV[6] at a time. Answers [list, [message, ...], ...], or 'LEASE' when our lease is gone.
+// some at a time. Per list: ARGV: how many to read first; what follows the envelope in `unacked`.
+// Answers [large, list, [message, ...], ...], or 'LEASE' when our lease is gone. `large` is the list at
+// which it stopped because its bodies are too large for this way, or 0. Such a list is known by
+// a 0 given, or found by a body of more than ARGV[6] bytes.
 //
 // When the lists are exhausted, each is read once more: that makes CLIENT TRACKING tell us
 // of the next push. Reading comes last, because our own writes end the tracking of a key.
@@ -20,21 +23,26 @@ namespace {
 constexpr std::string_view claim_source = R"lua(
 if redis.call('EXISTS', KEYS[4]) == 0 then return 'LEASE' end
 local score, owner, n = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local left, room, chunk = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local out = {}
+local left, room, limit = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local out, large = {0}, 0
 for k = 5, #KEYS do
-  local list, tail = KEYS[k], ARGV[k + 2]
-  while left > 0 and room > 0 do
+  local list, chunk, tail = KEYS[k], tonumber(ARGV[2 * k - 3]), ARGV[2 * k - 2]
+  if chunk == 0 then
+    local size = redis.pcall('LLEN', list)
+    if type(size) == 'number' and size > 0 then large = k - 4 end
+  end
+  while left > 0 and room > 0 and chunk > 0 do
     local want = math.min(left, chunk)
     local got = redis.pcall('LRANGE', list, -want, -1)
     if got.err or #got == 0 then break end
     redis.call('LTRIM', list, 0, -#got - 1)
-    local values, scores, batch = {}, {}, {}
+    local values, scores, batch, biggest = {}, {}, {}, 1
     for i = #got, 1, -1 do
       local raw = got[i]
       local at, tag = #batch + 1, owner .. string.format('%d', n)
       n = n + 1
       room = room - #raw
+      if #raw > biggest then biggest = #raw end
       values[2 * at - 1] = tag
       if string.byte(raw, 1) == 123 and string.byte(raw, -1) == 125 then
         values[2 * at] = '[' .. raw .. tail
@@ -56,10 +64,16 @@ for k = 5, #KEYS do
     out[#out + 1] = k - 4
     out[#out + 1] = batch
     if #got < want then break end
+    if biggest > limit then
+      large = k - 4
+      break
+    end
+    chunk = math.max(1, math.min(64, math.floor(65536 / biggest)))
   end
-  if left <= 0 or room <= 0 then break end
+  if left <= 0 or room <= 0 or large > 0 then break end
 end
-if left > 0 and room > 0 then
+out[1] = large
+if left > 0 and room > 0 and large == 0 then
   for k = 5, #KEYS do redis.pcall('LLEN', KEYS[k]) end
 end
 return out

@@ -7,6 +7,7 @@ target_sources(celeriac_queues PRIVATE
   redis/holdings.cpp
   redis/inspector.cpp
   redis/keys.cpp
+  redis/large_claim.cpp
   redis/outbox.cpp
   redis/recovery.cpp
   redis/redis_broker.cpp

@@ -88,7 +88,7 @@ TEST_CASE("what we hold looks like kombu's own") {
   REQUIRE(run_until(io, [&] { return restored.has_value(); }));
   auto back = mark_redelivered(envelope);
   REQUIRE(back);
-  CHECK(server.run({"LRANGE", "q", "0", "-1"}) == std::vector<std::string>{*back});
+  CHECK(server.one({"LRANGE", "q", "0", "-1"}) == *back);
   for (auto key : {"unacked", "unacked_index", "celeriac.owners", "celeriac.unreadable"})
     CHECK(server.number({"EXISTS", key}) == 0);
   CHECK(server.number({"EXISTS", "celeriac.lease." + worker.broker->owner()}) == 0);

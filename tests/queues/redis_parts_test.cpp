@@ -71,9 +71,22 @@ TEST_CASE("claim policy: large claims, but no idle slot") {
   policy.set_window(0);
   CHECK(policy.when(100000) == ClaimPolicy::When::now);
   CHECK(policy.count(100000) == ClaimPolicy::largest_claim);
-  CHECK(policy.chunk() > 1);
-  for (int i = 0; i < 20; ++i) policy.claimed(1, 1000000);
-  CHECK(policy.chunk() == 1);
+}
+
+TEST_CASE("body sizes: one large body is remembered, and forgotten again") {
+  BodySizes sizes;
+  CHECK_FALSE(sizes.are_large());
+  CHECK(sizes.chunk() > 1);
+  sizes.seen(1000000);
+  CHECK(sizes.are_large());
+  CHECK(sizes.chunk() == 1);
+  CHECK(sizes.large_count(100) == 4);
+  CHECK(sizes.large_count(2) == 2);
+  sizes.seen(600u << 20);
+  CHECK(sizes.large_count(100) == 1);
+  for (int i = 0; i < 30; ++i) sizes.seen(100);
+  CHECK_FALSE(sizes.are_large());
+  CHECK(sizes.chunk() == 64);
 }
 
 TEST_CASE("keys are kombu's") {
