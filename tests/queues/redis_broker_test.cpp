@@ -284,6 +284,148 @@ TEST_CASE("keys of the wrong type: a list is passed over, a broken unacked loses
   }
 }
 
+std::string large_envelope(int id, std::size_t size) {
+  Message message;
+  message.headers = R"({"task": "t.add"})";
+  message.body = std::string(size, 'x');
+  message.properties.correlation_id = std::to_string(id);
+  message.properties.routing_key = "q";
+  return encode_envelope(message);
+}
+
+// Small ones between: the way of claiming changes back and forth.
+std::size_t mixed_size(int id) { return id % 7 == 0 ? 1u << 20 : id % 5 == 0 ? 100 : 100000; }
+
+std::vector<int> sorted_ids(std::initializer_list<const Worker*> workers) {
+  std::vector<int> ids;
+  for (auto* worker : workers)
+    for (auto& delivery : worker->got) ids.push_back(std::stoi(delivery.message.properties.correlation_id));
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+std::vector<int> one_to(int last) {
+  std::vector<int> ids;
+  for (int i = 1; i <= last; ++i) ids.push_back(i);
+  return ids;
+}
+
+TEST_CASE("large messages are held in kombu's form, in their order, and after more urgent ones") {
+  RedisServer server;
+  boost::asio::io_context io;
+  const std::string junk(200000, 'j');
+  std::vector<std::string> pushed;
+  for (int i = 1; i <= 4; ++i) server.run({"LPUSH", "q", pushed.emplace_back(large_envelope(i, 300000))});
+  server.run({"LPUSH", "q", pushed.emplace_back(junk)});
+  server.run({"LPUSH", "q", pushed.emplace_back(large_envelope(6, 50000))});
+  Worker worker(io, server, {}, 3);
+  REQUIRE(worker.wait(3));
+  server.run({"LPUSH", "q", pushed.emplace_back(large_envelope(7, 100))});
+  worker.broker->set_window(20);
+  REQUIRE(worker.wait(7));
+  for (std::size_t i = 0; i < 7; ++i) {
+    const auto field = worker.broker->owner() + ":" + std::to_string(worker.got[i].tag);
+    const bool readable = pushed[i] != junk;
+    CHECK(worker.got[i].error.empty() == readable);
+    CHECK(server.one({"HGET", "unacked", field}) == "[" + (readable ? pushed[i] : "null") + ", \"\", \"q\"]");
+    CHECK(std::abs(std::stod(server.one({"ZSCORE", "unacked_index", field})) - unix_now()) < 30);
+    if (!readable) CHECK(server.one({"HGET", "celeriac.unreadable", field}) == junk);
+  }
+  server.run({"LPUSH", "q", large_envelope(8, 100000)});
+  server.run({"LPUSH", "q", large_envelope(9, 100000)});
+  REQUIRE(worker.wait(9));
+  worker.broker->set_window(9);
+  server.run({"LPUSH",
+              "q\x06\x16"
+              "3",
+              large_envelope(10, 100000)});
+  server.run({"LPUSH", "q", large_envelope(11, 100000)});
+  worker.broker->set_window(20);
+  REQUIRE(worker.wait(11));
+  CHECK(worker.got[9].message.properties.correlation_id == "11");
+  for (auto& delivery : worker.got) worker.broker->ack(delivery.tag);
+  REQUIRE(run_until(io, [&] { return server.number({"EXISTS", "unacked", "unacked_index", "q"}) == 0; }));
+  CHECK(server.number({"EXISTS", "celeriac.unreadable"}) == 0);
+}
+
+TEST_CASE("two workers claim large messages from one queue while others push: none lost, none doubled") {
+  RedisServer server;
+  boost::asio::io_context io;
+  constexpr int total = 150;
+  Worker one(io, server, {}, 6), two(io, server, {}, 6);
+  one.ack_all = two.ack_all = true;
+  for (int i = 1; i <= total; ++i) {
+    server.run({"LPUSH", "q", large_envelope(i, mixed_size(i))});
+    if (i > 40) io.poll();
+  }
+  REQUIRE(run_until(
+      io, [&] { return one.got.size() + two.got.size() >= total; }, seconds(20)));
+  run_for(io, milliseconds(200));
+  CHECK(sorted_ids({&one, &two}) == one_to(total));
+  CHECK(server.number({"EXISTS", "unacked", "q"}) == 0);
+}
+
+TEST_CASE("connections cut at any moment of claiming large messages: none lost, none doubled") {
+  RedisServer server;
+  boost::asio::io_context io;
+  constexpr int total = 100;
+  for (int i = 1; i <= total; ++i) server.run({"LPUSH", "q", large_envelope(i, mixed_size(i))});
+  Worker worker(io, server, {}, 6);
+  worker.ack_all = true;
+  for (int cut = 0; cut < 12; ++cut) {
+    const auto before = worker.got.size();
+    run_until(
+        io, [&] { return worker.got.size() > before; }, seconds(2));
+    for (int step = 0; step < cut; ++step) io.run_one_for(milliseconds(1));
+    server.run({"CLIENT", "KILL", "TYPE", "normal"});
+  }
+  REQUIRE(worker.wait(total, seconds(20)));
+  run_for(io, milliseconds(700));
+  CHECK(sorted_ids({&worker}) == one_to(total));
+  REQUIRE(run_until(io, [&] { return server.number({"EXISTS", "unacked", "q"}) == 0; }));
+}
+
+TEST_CASE("workers that die at any moment of claiming large messages lose none") {
+  RedisServer server;
+  boost::asio::io_context io;
+  constexpr int total = 40;
+  for (int i = 1; i <= total; ++i) server.run({"LPUSH", "q", large_envelope(i, mixed_size(i))});
+  for (int life = 0; life < 15; ++life) {
+    Worker dying(io, server, short_lease(), 5);
+    dying.reached(BrokerState::connected);
+    for (int step = 0; step < 10 + 4 * life; ++step) io.run_one_for(milliseconds(1));
+  }
+  Worker last(io, server, short_lease(), 0);
+  REQUIRE(last.wait(total));
+  CHECK(sorted_ids({&last}) == one_to(total));
+  CHECK(server.number({"EXISTS", "q"}) == 0);
+}
+
+TEST_CASE("large messages that cannot be recorded stay in their list") {
+  RedisServer server;
+  boost::asio::io_context io;
+  const auto large = large_envelope(1, 100000);
+  Worker worker(io, server);
+  server.run({"LPUSH", "q", large});
+  REQUIRE(worker.wait(1));  // now it knows that bodies are large
+  worker.broker->ack(worker.got[0].tag);
+  REQUIRE(run_until(io, [&] { return server.number({"EXISTS", "unacked"}) == 0; }));
+  SUBCASE("a key of the wrong type") { server.run({"SET", "unacked", "no hash"}); }
+  SUBCASE("a server out of memory: consuming makes room") {
+    server.run({"LPUSH", "q", large});
+    server.run({"CONFIG", "SET", "maxmemory", "1"});
+    CHECK(worker.wait(2));
+    return;
+  }
+  server.run({"LPUSH", "q", large});
+  run_for(io, milliseconds(500));
+  CHECK(server.run({"LRANGE", "q", "0", "-1"}) == std::vector<std::string>{large});
+  server.run({"DEL", "unacked"});
+  REQUIRE(worker.wait(2));
+  run_for(io, milliseconds(100));
+  CHECK(worker.got.size() == 2);
+}
+
 TEST_CASE("passwords and users") {
   RedisServer server({"--requirepass", "secret"});
   server.login("default", "secret");
