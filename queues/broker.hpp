@@ -53,6 +53,7 @@ struct DeadLetter {
   std::string cause;          // one line for an operator
   std::string task, task_id;  // when known
   std::string worker;         // node name
+  std::optional<std::int64_t> attempts;  // how often the task was begun, this time included; when known
 };
 
 struct QueueInfo {

@@ -243,6 +243,7 @@ DeadLetter Consumer::dead_letter(const Request& request, const std::string& cate
   letter.task = request.headers->task;
   letter.task_id = request.id();
   letter.worker = parts_.node;
+  letter.attempts = request.headers->retries + 1;
   return letter;
 }
 

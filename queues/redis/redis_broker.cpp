@@ -50,6 +50,7 @@ RedisBroker::Impl::Impl(boost::asio::io_context& io, BrokerOptions options)
       outbox_(connection_),
       router_(outbox_, keys_),
       restorer_(outbox_, router_, keys_),
+      retries_(io),
       inspector_(outbox_, keys_),
       holdings_(keys_, owner_),
       large_(io, options_.connection, keys_, holdings_),
@@ -69,13 +70,17 @@ RedisBroker::Impl::Impl(boost::asio::io_context& io, BrokerOptions options)
       due_timer_(io),
       score_timer_(io),
       lost_timer_(io),
-      retry_timer_(io),
       stop_timer_(io) {}
 
 // ---- life ----
 
 void RedisBroker::Impl::start(Handlers handlers) {
   handlers_ = std::move(handlers);
+  restorer_.on_refused = [this](RestoreOrder order, std::string_view error) {
+    const auto bytes = order.fields.size() * 64;
+    retries_.add("take messages back", error, bytes,
+                 [this, order = std::move(order)] { restorer_.restore(order, nullptr); });
+  };
   if (handlers_.on_state) {
     boost::asio::post(io_, [self = shared_from_this()] {
       if (!self->closed_ && !self->connection_.ready() && self->handlers_.on_state)
@@ -157,6 +162,7 @@ void RedisBroker::Impl::await_connection_to_stop(int seconds) {
 
 void RedisBroker::Impl::restore_all() {
   settle();
+  retries_.now();
   auto tags = holdings_.tags();
   for (Tag tag : tags) holdings_.release(tag);
   auto deferred = due_.take_all();
@@ -193,9 +199,9 @@ void RedisBroker::Impl::close() {
   large_.close();
   if (wakeup_) wakeup_->close();
   recovery_.disconnected();
-  for (Timer* timer :
-       {&poll_timer_, &linger_timer_, &due_timer_, &score_timer_, &lost_timer_, &retry_timer_, &stop_timer_})
+  for (Timer* timer : {&poll_timer_, &linger_timer_, &due_timer_, &score_timer_, &lost_timer_, &stop_timer_})
     timer->cancel();
+  retries_.cancel();
   handlers_ = {};
 }
 
@@ -259,12 +265,14 @@ void RedisBroker::Impl::settle_soon() {
 void RedisBroker::Impl::settle() {
   auto request = holdings_.settle();
   if (request.empty()) return;
-  auto copy = std::make_shared<Request>(request);
-  outbox_.send(std::move(request), [this, copy](Reply reply) {
-    if (!reply.is_error()) return;
-    // Out of memory, for one: ZADD is refused then. It will pass.
-    spdlog::error("Redis refuses to settle: {}", reply.text());
-    retry_timer_.after(std::chrono::seconds(1), [this, copy] { outbox_.send(*copy, nullptr); });
+  insist(std::make_shared<const Request>(std::move(request)), "settle messages");
+}
+
+void RedisBroker::Impl::insist(std::shared_ptr<const Request> request, std::string_view what) {
+  outbox_.send(*request, [this, request, what](Reply reply) {
+    if (reply.is_error())
+      retries_.add(what, reply.text(), request->bytes().size(),
+                   [this, request, what] { insist(request, what); });
   });
 }
 
@@ -298,15 +306,14 @@ void RedisBroker::Impl::bury(Tag tag, DeadLetter why) {
   auto held = holdings_.release(tag);
   if (!held) return;
   const auto field = holdings_.field(tag);
-  Request request;
-  request.add("EVALSHA", scripts().bury.sha, 6, keys_.unacked, keys_.unacked_index, keys_.unreadable,
-              keys_.dead, keys_.dead_of_queue(held->queue), keys_.dead_letter(field), field,
-              unacked_tail(held->queue).size(), score_text(Clock::now()), "queue", held->queue, "category",
-              why.category, "cause", why.cause, "task", why.task, "task_id", why.task_id, "worker",
-              why.worker);
-  outbox_.send(std::move(request), [field](Reply reply) {
-    if (reply.is_error()) spdlog::error("dead letter {}: {}", field, reply.text());
-  });
+  auto request = std::make_shared<Request>();
+  std::string attempts = why.attempts ? std::to_string(*why.attempts) : std::string();
+  request->add("EVALSHA", scripts().bury.sha, 6, keys_.unacked, keys_.unacked_index, keys_.unreadable,
+               keys_.dead, keys_.dead_of_queue(held->queue), keys_.dead_letter(field), field,
+               unacked_tail(held->queue).size(), score_text(Clock::now()), "queue", held->queue, "category",
+               why.category, "cause", why.cause, "task", why.task, "task_id", why.task_id, "worker",
+               why.worker, "attempts", attempts);
+  insist(std::move(request), "keep a dead letter");
   settle_soon();
 }
 

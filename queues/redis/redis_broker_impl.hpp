@@ -12,6 +12,7 @@
 #include "queues/redis/recovery.hpp"
 #include "queues/redis/redis_broker.hpp"
 #include "queues/redis/restorer.hpp"
+#include "queues/redis/retries.hpp"
 #include "queues/redis/router.hpp"
 #include "queues/redis/timer.hpp"
 #include "queues/redis/wakeup.hpp"
@@ -47,6 +48,8 @@ class RedisBroker::Impl : public std::enable_shared_from_this<Impl> {
 
   void settle_soon();  // once at the end of this turn of the loop
   void settle();
+  // Sends until the server accepts it; the request must be harmless when repeated.
+  void insist(std::shared_ptr<const Request> request, std::string_view what);
   void keep_scores();
   void lease_renewed(bool held, bool taken);
   void look_for_taken();
@@ -85,6 +88,7 @@ class RedisBroker::Impl : public std::enable_shared_from_this<Impl> {
   Outbox outbox_;
   Router router_;
   Restorer restorer_;
+  Retries retries_;
   Inspector inspector_;
   Holdings holdings_;
   LargeClaim large_;
@@ -92,7 +96,7 @@ class RedisBroker::Impl : public std::enable_shared_from_this<Impl> {
   std::optional<Wakeup> wakeup_;
   DueQueue due_;
   ClaimPolicy policy_;
-  Timer poll_timer_, linger_timer_, due_timer_, score_timer_, lost_timer_, retry_timer_, stop_timer_;
+  Timer poll_timer_, linger_timer_, due_timer_, score_timer_, lost_timer_, stop_timer_;
 
   bool consuming_ = false, paused_ = false, stopping_ = false, closed_ = false;
   bool settle_posted_ = false, had_lease_ = false, refusal_told_ = false;

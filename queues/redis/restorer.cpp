@@ -110,9 +110,17 @@ void Restorer::push_page(std::shared_ptr<Job> job) {
     for (auto& list : item.lists) request.arg(list);
     request.arg(item.payload);
   }
+  std::vector<std::string> fields;
+  for (auto& item : job->page) fields.push_back(std::move(item.field));
   job->page.clear();
-  outbox_.send(std::move(request), [this, job](Reply reply) {
-    if (reply.is_error()) spdlog::error("giving messages back: {}", reply.text());
+  outbox_.send(std::move(request), [this, job, fields = std::move(fields)](Reply reply) mutable {
+    if (reply.is_error()) {
+      const RestoreOrder& whole = job->order;
+      on_refused(
+          {std::move(fields), whole.to_the_back, whole.untouched, whole.unless_leased, whole.not_younger},
+          reply.text());
+      return next_page(job);
+    }
     if (reply.integer() < 0) return finish(job);  // its owner is alive again
     job->restored += static_cast<std::size_t>(reply.integer());
     next_page(job);

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace celeriac::redis {
@@ -26,6 +27,9 @@ struct RestoreOrder {
 class Restorer {
  public:
   Restorer(Outbox& outbox, Router& router, const Keys& keys);
+
+  // Gets the part of an order that the server refused, to be tried again later. Set it first.
+  std::function<void(RestoreOrder, std::string_view error)> on_refused;
 
   // `done` gets how many were given back by us.
   void restore(RestoreOrder order, std::function<void(std::size_t)> done);

@@ -15,6 +15,7 @@ target_sources(celeriac_queues PRIVATE
   redis/reply.cpp
   redis/request.cpp
   redis/restorer.cpp
+  redis/retries.cpp
   redis/router.cpp
   redis/scripts.cpp
   redis/stored.cpp

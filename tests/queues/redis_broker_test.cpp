@@ -426,6 +426,39 @@ TEST_CASE("large messages that cannot be recorded stay in their list") {
   CHECK(worker.got.size() == 2);
 }
 
+TEST_CASE("whatever the server refuses is asked again until it is accepted") {
+  RedisServer server;
+  boost::asio::io_context io;
+  for (int i = 0; i < 6; ++i) server.run({"LPUSH", "q", envelope});
+  Worker worker(io, server, {}, 6);
+  REQUIRE(worker.wait(6));
+  // As with a full disk: every write is refused.
+  server.run({"CONFIG", "SET", "min-replicas-to-write", "1"});
+  auto tag = [&](std::size_t i) { return worker.got[i].tag; };
+  worker.broker->ack(tag(0));
+  run_for(io, milliseconds(20));
+  worker.broker->ack(tag(1));
+  run_for(io, milliseconds(20));
+  worker.broker->defer(tag(2), Clock::now() + std::chrono::hours(1));
+  DeadLetter why;
+  why.category = "failed";
+  why.attempts = 3;
+  worker.broker->bury(tag(3), why);
+  worker.broker->reject(tag(4), Requeue::yes);
+  run_for(io, milliseconds(1500));
+  CHECK(server.number({"HLEN", "unacked"}) == 6);
+  worker.broker->set_window(1);
+  server.run({"CONFIG", "SET", "min-replicas-to-write", "0"});
+  REQUIRE(run_until(io, [&] { return server.number({"HLEN", "unacked"}) == 2; }));
+  CHECK(server.number({"LLEN", "q"}) == 1);
+  const auto id = server.one({"ZRANGE", "celeriac.dead", "0", "0"});
+  CHECK(server.one({"HGET", "celeriac.dead.letter." + id, "attempts"}) == "3");
+  const auto deferred = worker.broker->owner() + ":" + std::to_string(tag(2));
+  CHECK(run_until(io, [&] {
+    return std::stod(server.one({"ZSCORE", "unacked_index", deferred})) > unix_now() + 3000;
+  }));
+}
+
 TEST_CASE("passwords and users") {
   RedisServer server({"--requirepass", "secret"});
   server.login("default", "secret");
