@@ -7,9 +7,9 @@
 namespace celeriac {
 
 struct Body {
-  Json args = Json::array();      // always an array
-  Json kwargs = Json::object();   // always an object
-  Json embed = Json::object();    // callbacks, errbacks, chain, chord; nulls when absent
+  Json args = Json::array();     // always an array
+  Json kwargs = Json::object();  // always an object
+  Json embed = Json::object();   // callbacks, errbacks, chain, chord; nulls when absent
 };
 
 // Decompresses, deserializes (json, yaml, msgpack as `accept` allows; pickle never) and

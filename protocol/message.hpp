@@ -21,19 +21,19 @@ namespace celeriac {
 struct Properties {
   std::string correlation_id;
   std::string reply_to;
-  std::string delivery_tag;            // kombu's, chosen by the publisher; empty on AMQP
-  std::string exchange;                // delivery_info
-  std::string routing_key;             // delivery_info
-  std::string expiration;              // milliseconds in text, or empty
+  std::string delivery_tag;  // kombu's, chosen by the publisher; empty on AMQP
+  std::string exchange;      // delivery_info
+  std::string routing_key;   // delivery_info
+  std::string expiration;    // milliseconds in text, or empty
   std::string app_id;
   std::optional<int> priority;
   int delivery_mode = 2;
-  bool redelivered = false;            // delivery_info.redelivered
+  bool redelivered = false;  // delivery_info.redelivered
 };
 
 struct Message {
-  std::string headers = "{}";          // JSON text of the header object, exactly as received
-  std::string body;                    // serialized bytes, still compressed; no base64
+  std::string headers = "{}";  // JSON text of the header object, exactly as received
+  std::string body;            // serialized bytes, still compressed; no base64
   std::string content_type = "application/json";
   std::string content_encoding = "utf-8";
   Properties properties;
@@ -57,13 +57,13 @@ struct TaskHeaders {
   std::string eta_text, expires_text;  // as received, for events and retries; empty when null
   std::optional<double> time_limit;    // seconds, hard
   std::optional<double> soft_time_limit;
-  std::string argsrepr, kwargsrepr;    // empty in protocol 1
+  std::string argsrepr, kwargsrepr;  // empty in protocol 1
   std::string origin;
   std::string compression;
   std::optional<bool> ignore_result;
   std::int64_t replaced_task_nesting = 0;
-  std::string stamps;                  // JSON text of the object, empty when absent
-  std::string stamped_headers;         // JSON text of the array, empty when absent or null
+  std::string stamps;           // JSON text of the object, empty when absent
+  std::string stamped_headers;  // JSON text of the array, empty when absent or null
 
   // The name shown in logs and events.
   const std::string& display_name() const { return shadow.empty() ? task : shadow; }
@@ -72,15 +72,15 @@ struct TaskHeaders {
 // Why a message cannot become a task; decides how it is settled (behaviour.md 1.3 in
 // the reference notes, docs/compatibility.md here).
 enum class Refusal : std::uint8_t {
-  unknown_message,   // no task name anywhere
-  invalid_task,      // bad eta/expires, no id, refused content type, ...
-  undecodable,       // body or envelope cannot be read
+  unknown_message,  // no task name anywhere
+  invalid_task,     // bad eta/expires, no id, refused content type, ...
+  undecodable,      // body or envelope cannot be read
 };
 
 struct Refused {
   Refusal why = Refusal::undecodable;
-  std::string cause;                   // for the log and the dead letter
-  std::string task_id, task;           // when known
+  std::string cause;          // for the log and the dead letter
+  std::string task_id, task;  // when known
 };
 
 // Reads the headers of a message of either protocol. For protocol 1 and hybrid forms

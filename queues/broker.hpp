@@ -33,10 +33,10 @@ using Tag = std::uint64_t;
 struct Delivery {
   Tag tag = 0;
   std::string queue;
-  bool redelivered = false;   // the broker knows that somebody held this message before
-  bool deferred = false;      // it comes back from defer(): its time has come
-  Message message;            // empty when `error` is set
-  std::string error;          // why the transport's own framing could not be read
+  bool redelivered = false;  // the broker knows that somebody held this message before
+  bool deferred = false;     // it comes back from defer(): its time has come
+  Message message;           // empty when `error` is set
+  std::string error;         // why the transport's own framing could not be read
 };
 
 enum class Requeue : bool { no, yes };
@@ -60,11 +60,11 @@ struct QueueInfo {
   std::string name;
   std::uint64_t ready = 0;
   std::vector<std::pair<int, std::uint64_t>> by_priority;  // step -> ready
-  std::uint64_t unacked = 0;   // held by consumers, running or waiting for a slot
-  std::uint64_t delayed = 0;   // held until an ETA
-  std::uint64_t dead = 0;      // dead letters that came from this queue
-  std::int64_t consumers = -1; // -1: the broker cannot tell
-  bool estimated = false;      // unacked and delayed are scaled up from a part that was counted
+  std::uint64_t unacked = 0;                               // held by consumers, running or waiting for a slot
+  std::uint64_t delayed = 0;                               // held until an ETA
+  std::uint64_t dead = 0;                                  // dead letters that came from this queue
+  std::int64_t consumers = -1;                             // -1: the broker cannot tell
+  bool estimated = false;  // unacked and delayed are scaled up from a part that was counted
 };
 
 enum class BrokerState { connecting, connected, lost, failed };

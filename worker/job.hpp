@@ -26,57 +26,64 @@ struct Job {
   std::shared_ptr<const Message> message;
   std::shared_ptr<const TaskHeaders> headers;
   std::string queue;
-  std::string hostname;             // node name, for the Context
+  std::string hostname;  // node name, for the Context
   bool redelivered = false;
   bool acks_late = false;
-  double soft_limit = 0;            // seconds; 0: none
-  double hard_limit = 0;            // seconds; 0: none
+  double soft_limit = 0;  // seconds; 0: none
+  double hard_limit = 0;  // seconds; 0: none
 };
 
 // A message a task asks to send (Context::send, a retry, a canvas step).
 struct Outgoing {
-  std::string queue;                // empty: routed by the worker's settings
-  Message message;                  // headers and body complete
+  std::string queue;  // empty: routed by the worker's settings
+  Message message;    // headers and body complete
 };
 
 // What became of a job. The worker (settle.hpp), not the pool, decides what each means for
 // acknowledgement, retry and result.
 struct Returned {
-  std::string result = "null";      // JSON text
-  std::string embed;                // JSON text of the canvas part, empty when all null
-  std::string children = "[]";      // JSON text: result tuples of what the task sent
+  std::string result = "null";  // JSON text
+  std::string embed;            // JSON text of the canvas part, empty when all null
+  std::string children = "[]";  // JSON text: result tuples of what the task sent
 };
 struct Threw {
   ExceptionInfo exception;
-  std::string traceback;            // text; may be empty
-  bool expected = false;            // the type is listed in TaskOptions::throws
+  std::string traceback;  // text; may be empty
+  bool expected = false;  // the type is listed in TaskOptions::throws
   std::string embed;
   std::string children = "[]";
 };
 struct AskedRetry {
-  double eta = 0;                   // Unix seconds when the next run is due
-  ExceptionInfo exception;          // what to store; type empty when no cause was given
-  std::string reason;               // "Retry in 1s: ValueError('x')"
+  double eta = 0;           // Unix seconds when the next run is due
+  ExceptionInfo exception;  // what to store; type empty when no cause was given
+  std::string reason;       // "Retry in 1s: ValueError('x')"
   std::string traceback;
-  Outgoing next;                    // the message to publish before the ack
+  Outgoing next;  // the message to publish before the ack
   std::string children = "[]";
 };
 struct Ignored {};
-struct Rejected { bool requeue = false; std::string reason; };
-struct Undecodable { Refused why; };          // the body could not be read: the task never ran
-struct HardTimeout { double limit = 0; };     // killed by the pool
-struct Lost {                                 // the slot died under the job
-  int signal = 0;                             // or 0
+struct Rejected {
+  bool requeue = false;
+  std::string reason;
+};
+struct Undecodable {
+  Refused why;
+};  // the body could not be read: the task never ran
+struct HardTimeout {
+  double limit = 0;
+};                 // killed by the pool
+struct Lost {      // the slot died under the job
+  int signal = 0;  // or 0
   int exit_code = 0;
   bool out_of_memory = false;
-  bool terminated = false;                    // by terminate(): a revoke, not an accident
+  bool terminated = false;  // by terminate(): a revoke, not an accident
 };
 using Outcome = std::variant<Returned, Threw, AskedRetry, Ignored, Rejected, Undecodable, HardTimeout, Lost>;
 
 struct Usage {
-  double wall = 0;                  // seconds in the task body
-  double cpu = 0;                   // user + system seconds
-  std::uint64_t peak_rss = 0;       // bytes; 0 when not known (threads share one process)
+  double wall = 0;             // seconds in the task body
+  double cpu = 0;              // user + system seconds
+  std::uint64_t peak_rss = 0;  // bytes; 0 when not known (threads share one process)
 };
 
 struct Finished {
@@ -89,13 +96,22 @@ struct Finished {
 struct Started {
   JobId job = 0;
   int pid = 0;
-  double at = 0;                    // Unix seconds
+  double at = 0;  // Unix seconds
 };
 
 // Calls a running task makes; answered by the worker's loop in order.
-struct SendRequest { Outgoing outgoing; std::string task_id; };
-struct StateRequest { std::string state; std::string meta; };  // meta: JSON text
-struct LogRequest { int level = 0; std::string text; };        // spdlog's levels
+struct SendRequest {
+  Outgoing outgoing;
+  std::string task_id;
+};
+struct StateRequest {
+  std::string state;
+  std::string meta;
+};  // meta: JSON text
+struct LogRequest {
+  int level = 0;
+  std::string text;
+};  // spdlog's levels
 using TaskRequest = std::variant<SendRequest, StateRequest, LogRequest>;
 
 }  // namespace celeriac

@@ -21,12 +21,12 @@ class App;
 
 struct PoolOptions {
   unsigned slots = 2;
-  unsigned max_tasks_per_slot = 0;         // 0: never recycle (threads and solo ignore it)
-  std::uint64_t max_memory_per_slot = 0;   // bytes of RSS, checked after a task; 0: no limit
-  std::uint64_t memory_limit = 0;          // bytes, enforced during a task; 0: no limit
-  double alive_timeout = 4;                // seconds for a slot to report that it is up
-  unsigned queued_per_slot = 0;            // jobs that may wait inside a busy slot: 0 = fair
-  std::vector<std::string> accept;         // content types a body may have
+  unsigned max_tasks_per_slot = 0;        // 0: never recycle (threads and solo ignore it)
+  std::uint64_t max_memory_per_slot = 0;  // bytes of RSS, checked after a task; 0: no limit
+  std::uint64_t memory_limit = 0;         // bytes, enforced during a task; 0: no limit
+  double alive_timeout = 4;               // seconds for a slot to report that it is up
+  unsigned queued_per_slot = 0;           // jobs that may wait inside a busy slot: 0 = fair
+  std::vector<std::string> accept;        // content types a body may have
   std::string log_level = "warning";
 };
 
@@ -39,20 +39,20 @@ class Pool {
     // `reply` answers SendRequest when the broker has taken the message; others need none.
     std::function<void(JobId, TaskRequest&&, std::function<void(std::string error)> reply)> on_request;
     std::function<void(std::vector<Finished>&&)> on_finished;
-    std::function<void(std::string)> on_fatal;   // no slot can be started
+    std::function<void(std::string)> on_fatal;  // no slot can be started
     // The soft limit of a job has passed and the slot was told.
     std::function<void(JobId, double limit)> on_soft_timeout;
   };
 
-  virtual ~Pool() = default;                     // kills what is still running
+  virtual ~Pool() = default;  // kills what is still running
   virtual void start(Handlers handlers) = 0;
 
   // Takes the job now; it starts when a slot is free. Call only while free() > 0 for a job
   // that must start at once; more are queued here in order.
   virtual void submit(Job job) = 0;
   virtual unsigned slots() const = 0;
-  virtual unsigned busy() const = 0;             // slots running a job
-  virtual std::size_t queued() const = 0;        // submitted, not started
+  virtual unsigned busy() const = 0;       // slots running a job
+  virtual std::size_t queued() const = 0;  // submitted, not started
 
   // Takes back jobs that no slot has started, newest last (warm shutdown gives them back).
   virtual std::vector<JobId> drop_queued() = 0;
@@ -61,7 +61,7 @@ class Pool {
   virtual bool terminate(JobId job, int signal) = 0;
 
   virtual void grow(unsigned n) = 0;
-  virtual void shrink(unsigned n) = 0;           // idle slots first
+  virtual void shrink(unsigned n) = 0;  // idle slots first
   virtual void set_limits(JobId, double soft, double hard) { (void)soft, (void)hard; }
 
   // Ends idle slots, kills busy ones; every running job finishes as Lost{terminated}.
@@ -69,11 +69,11 @@ class Pool {
 
   // Facts for `inspect stats`.
   virtual std::vector<int> pids() const = 0;
-  virtual std::string name() const = 0;          // "prefork", "threads", "solo"
+  virtual std::string name() const = 0;  // "prefork", "threads", "solo"
 };
 
 // Unknown names are an Error listing the known ones.
-Expected<std::unique_ptr<Pool>> make_pool(const std::string& name, boost::asio::io_context& io, const App& app,
-                                          PoolOptions options);
+Expected<std::unique_ptr<Pool>> make_pool(const std::string& name, boost::asio::io_context& io,
+                                          const App& app, PoolOptions options);
 
 }  // namespace celeriac

@@ -1,3 +1,4 @@
+cmake_policy(VERSION 3.25)
 # A folder may include only what its room in docs/architecture.md allows; this reads every
 # #include "folder/..." and refuses the others.
 set(protocol "")
