@@ -45,6 +45,7 @@ std::optional<CommandLineExit> read_arguments(CLI::App& app, const std::vector<s
     return usage_error(app, error.what());
   }
   auto extra = app.remaining();
+  std::erase(extra, "--");  // the mark before words that are no options
   if (!extra.empty()) return usage_error(app, explain_unknown(app, extra.front()));
   return std::nullopt;
 }

@@ -13,8 +13,9 @@ with stage.Stage() as s:
     effects = s.redis("effects")
     worker = s.worker(options.worker, server.url(), server.url(1), pool="threads", concurrency=4,
                       env={"EFFECTS_PORT": str(effects.port)})
-    app = Celery("connections", broker=server.url(), backend=server.url(1))
-    ids = [app.send_task("interop.effect", (0.005,)).id for _ in range(options.tasks)]
+    # A producer without a result store of its own: it must not be the one that breaks.
+    producer = Celery("connections", broker=server.url())
+    ids = [producer.send_task("interop.effect", (0.005,), ignore_result=False).id for _ in range(options.tasks)]
 
     def done():
         return len(effects.client.keys("effect:*"))
@@ -42,6 +43,7 @@ with stage.Stage() as s:
     stage.wait_for(lambda: server.client.hlen("unacked") == 0 and server.client.llen("celery") == 0, 40, "empty queues")
     runs = [int(n) for n in effects.client.mget(["effect:" + i for i in ids])]
     twice = sum(n - 1 for n in runs)
+    app = Celery("connections", broker=server.url(), backend=server.url(1))
     results = sum(app.AsyncResult(i).state == "SUCCESS" for i in ids)
     print("%d tasks, 0 lost, %d run again, %d results" % (len(ids), twice, results))
     assert results == len(ids), "%d results are missing" % (len(ids) - results)

@@ -122,7 +122,9 @@ class Stage:
         if backend:
             argv += ["--result-backend", backend]
         before = self.log(name).count("ready.")
-        process = self.run(name, argv, env=dict(os.environ, **(env or {})))
+        # A sanitizer must let a crash be the crash that it is.
+        sanitizer = {"ASAN_OPTIONS": "handle_segv=0:handle_abort=0:allocator_may_return_null=1"}
+        process = self.run(name, argv, env=dict(os.environ, **sanitizer, **(env or {})))
         if wait:
             def up():
                 if process.poll() is not None:
