@@ -70,6 +70,7 @@ class RedisBroker::Impl : public std::enable_shared_from_this<Impl> {
   void claim_large(const std::shared_ptr<Lists>& lists, std::size_t number);
   void no_lease();
   void serve(std::vector<Delivery> deliveries);
+  void give_back(const std::vector<Delivery>& deliveries);
   void look_for_lost_claim();
   void fetch(std::vector<Tag> tags, bool deferred, std::function<void()> done);
   void deliver_due();

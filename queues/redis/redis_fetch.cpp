@@ -159,7 +159,17 @@ void RedisBroker::Impl::take(Reply reply, const std::shared_ptr<Lists>& lists, T
   serve(std::move(deliveries));
 }
 
+// A claim was under way when we were paused: nobody here wants these any more.
+void RedisBroker::Impl::give_back(const std::vector<Delivery>& deliveries) {
+  RestoreOrder order;
+  order.untouched = true;
+  for (auto delivery = deliveries.rbegin(); delivery != deliveries.rend(); ++delivery)
+    if (holdings_.release(delivery->tag)) order.fields.push_back(holdings_.field(delivery->tag));
+  restorer_.restore(std::move(order), nullptr);
+}
+
 void RedisBroker::Impl::serve(std::vector<Delivery> deliveries) {
+  if (paused_) return give_back(deliveries);
   if (!deliveries.empty() && options_.redis.queue_order_strategy == "round_robin" && queues_.size() > 1) {
     auto served = std::find(queues_.begin(), queues_.end(), deliveries.back().queue);
     if (served != queues_.end()) std::rotate(served, served + 1, queues_.end());
