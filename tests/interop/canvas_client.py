@@ -41,8 +41,9 @@ def soon(condition, what):
 
 
 def raises(result, kind, text=""):
+    """Looks at this result alone: get() on one with parents raises what its parents raised."""
     try:
-        value = result.get(timeout=LIMIT)
+        value = app.AsyncResult(result.id).get(timeout=LIMIT)
     except Exception as exc:
         assert type(exc).__name__ == kind, "%r" % (exc,)
         assert text in str(exc), "%r" % (exc,)
@@ -55,12 +56,15 @@ def check_link():
     result = add.apply_async((2, 3), link=echo.si("x", redis_key="linked"))
     assert result.get(timeout=LIMIT) == 5
     assert soon(lambda: effects.lrange("linked", 0, -1), "the link") == [b"x"]
-    assert len(soon(lambda: result.children, "children")) == 1
+    if native:  # a database keeps no children
+        assert len(soon(lambda: result.children, "children")) == 1
 
 
 def check_several_links():
     result = add.apply_async((2, 3), link=[add.s(10), mul.s(10)])
     assert result.get(timeout=LIMIT) == 5
+    if not native:
+        return
     linked = result.children[0]
     assert linked.get(timeout=LIMIT) == [15, 50], linked
 
@@ -70,7 +74,7 @@ def check_chain():
     assert result.get(timeout=LIMIT) == 35
     assert result.parent.get(timeout=LIMIT) == 30 and result.parent.parent.get(timeout=LIMIT) == 3
     first = result.parent.parent
-    assert [value for _, value in first.collect()] == [3, 30, 35]
+    assert not native or [value for _, value in first.collect()] == [3, 30, 35]
 
 
 def check_chain_ids():
@@ -83,7 +87,7 @@ def check_failing_chain():
     result = chain(add.s(1, 2), fail.s(), mul.s(10), add.s(5))()
     raises(result, "ExpectedException")
     raises(result.parent, "ExpectedException")
-    assert result.parent.state == "FAILURE" and result.parent.parent.state == "FAILURE"
+    raises(result.parent.parent, "ExpectedException")
 
 
 def check_errbacks():
@@ -209,7 +213,7 @@ def check_builtins():
 def check_composed_by_a_task():
     result = app.send_task(PREFIX + "chord_add", (3, 4))
     result.get(timeout=LIMIT)
-    soon(lambda: result.children, "children")
+    assert not native or soon(lambda: result.children, "children")
     tuples = app.send_task(PREFIX + "build_chain_inside_task").get(timeout=LIMIT)
     built = celery.result.result_from_tuple(tuples, app=app)
     raises(built, "TypeError")  # the last step adds a number to the list of the group's results
