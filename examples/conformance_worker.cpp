@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   conformance::add_fuzz_tasks(app);
   conformance::add_suite_tasks(app);
   conformance::add_suite_retries(app);
+  conformance::add_suite_canvas(app);
   conformance::add_redis_tasks(app);
 
   conformance::CommandLine command(argc, argv);

@@ -9,11 +9,27 @@
 #include "protocol/result.hpp"
 #include "queues/broker.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace celeriac {
+
+// The end of one task of a chord's header.
+struct ChordPart {
+  std::string group_id, task_id;
+  std::optional<std::int64_t> index;  // its place among the parts
+  std::string state;                  // SUCCESS, FAILURE or REVOKED
+  std::string result = "null";        // JSON text: the value, or the exception
+};
+
+// Every part of a chord has ended.
+struct ChordParts {
+  std::optional<Json> group;         // the result tuple that was saved because results are nested; else
+  std::vector<std::string> members;  // each part in order, JSON text: [1, id, state, result]
+};
 
 class ResultBackend {
  public:
@@ -36,10 +52,30 @@ class ResultBackend {
   // False when there was nothing to forget.
   virtual void forget(std::string task_id, std::function<void(Expected<bool>)> done) = 0;
 
+  // Chords. A store that counts_chords() tells the task that ends last that it is the last; for other stores
+  // the celery.chord_unlock task asks again and again. Where it does not, these fail.
+  virtual bool counts_chords() const { return false; }
+  // How many parts there will be; until it is known, no part is the last.
+  virtual void set_chord_size(std::string, std::int64_t, Done done) { done({no_chords}); }
+  virtual void grow_chord(std::string, Done done) { done({no_chords}); }  // one part more than the size says
+  virtual void save_group(std::string, Json, Done done) { done({no_chords}); }
+  // Adds a part; the same task counts once, however often it ends. Answers the parts when all are there.
+  virtual void add_chord_part(ChordPart, std::function<void(Expected<std::optional<ChordParts>>)> done) {
+    done(unexpected(no_chords));
+  }
+  virtual void forget_chord(std::string, Done done) { done({no_chords}); }
+
+  // Deletes results older than result_expires; for stores that do not do that by themselves.
+  // Answers how many.
+  virtual void cleanup(std::function<void(Expected<std::uint64_t>)> done) { done(0); }
+
   // Writes everything queued, then disconnects.
   virtual void stop(std::function<void()> done) = 0;
 
   virtual std::string display_url() const = 0;
+
+ protected:
+  static constexpr const char* no_chords = "this result store does not count the parts of chords";
 };
 
 }  // namespace celeriac

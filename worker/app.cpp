@@ -1,18 +1,29 @@
 #include "worker/app.hpp"
 
+#include "worker/canvas/builtin_tasks.hpp"
+
 #include <stdexcept>
 
 namespace celeriac {
 
+App::App() : builtins_(canvas::builtin_tasks()) {}
+
 const App::Task* App::find(std::string_view name) const {
-  const auto found = tasks_.find(name);
-  return found == tasks_.end() ? nullptr : &found->second;
+  if (const auto found = tasks_.find(name); found != tasks_.end()) return &found->second;
+  const auto found = builtins_.find(name);
+  return found == builtins_.end() ? nullptr : &found->second;
 }
 
 std::vector<const App::Task*> App::tasks() const {
   std::vector<const Task*> out;
   out.reserve(tasks_.size());
   for (const auto& [name, task] : tasks_) out.push_back(&task);
+  return out;
+}
+
+std::vector<const App::Task*> App::builtins() const {
+  std::vector<const Task*> out;
+  for (const auto& [name, task] : builtins_) out.push_back(&task);
   return out;
 }
 

@@ -29,6 +29,8 @@ namespace celeriac {
 
 class App {
  public:
+  App();  // with Celery's built-in tasks
+
   using Body = std::function<Json(Context&, const Json& args, const Json& kwargs)>;
   struct Task {
     std::string name;
@@ -60,9 +62,10 @@ class App {
     add(std::move(name), std::move(body), std::move(options));
   }
 
-  // Null when no such task is registered.
+  // Null when no such task is registered. A task of a built-in one's name takes its place.
   const Task* find(std::string_view name) const;
-  std::vector<const Task*> tasks() const;  // by name
+  std::vector<const Task*> tasks() const;     // by name, without the built-in ones
+  std::vector<const Task*> builtins() const;  // celery.map, celery.chord_unlock, ...
 
   // Called once in every slot before its first job, e.g. to load an engine.
   void on_slot_start(std::function<void()> hook);
@@ -71,7 +74,7 @@ class App {
  private:
   void add(std::string name, Body body, TaskOptions options);
 
-  std::map<std::string, Task, std::less<>> tasks_;
+  std::map<std::string, Task, std::less<>> tasks_, builtins_;
   std::vector<std::function<void()>> slot_start_;
 };
 

@@ -37,7 +37,7 @@ std::string_view python_type(const Json& value) {
 
 }  // namespace
 
-Signature::Signature(const TaskOptions& options, const std::vector<bool>& may_be_absent) {
+Parameters::Parameters(const TaskOptions& options, const std::vector<bool>& may_be_absent) {
   const std::size_t arity = may_be_absent.size();
   named_ = !options.params.empty();
   if (named_ && options.params.size() != arity)
@@ -56,7 +56,7 @@ Signature::Signature(const TaskOptions& options, const std::vector<bool>& may_be
   }
 }
 
-std::vector<const Json*> Signature::match(std::string_view task, const Json& args, const Json& kwargs) const {
+std::vector<const Json*> Parameters::match(std::string_view task, const Json& args, const Json& kwargs) const {
   std::vector<const Json*> values(parameters_.size(), nullptr);
   const std::size_t positional = std::min(args.size(), parameters_.size());
   for (std::size_t i = 0; i < positional; ++i) values[i] = &args[i];
@@ -79,7 +79,7 @@ std::vector<const Json*> Signature::match(std::string_view task, const Json& arg
   return values;
 }
 
-void Signature::refuse_count(std::string_view task, std::size_t given) const {
+void Parameters::refuse_count(std::string_view task, std::size_t given) const {
   const auto required =
       std::count_if(parameters_.begin(), parameters_.end(), [](const Parameter& p) { return p.required(); });
   const std::size_t all = parameters_.size();
@@ -90,7 +90,7 @@ void Signature::refuse_count(std::string_view task, std::size_t given) const {
   throw BadArguments(text);
 }
 
-void Signature::refuse_missing(std::string_view task, const std::vector<const Json*>& values) const {
+void Parameters::refuse_missing(std::string_view task, const std::vector<const Json*>& values) const {
   std::vector<std::string> missing;
   for (std::size_t i = 0; i < values.size(); ++i)
     if (!values[i] && parameters_[i].required()) missing.push_back("'" + parameters_[i].name + "'");

@@ -27,10 +27,10 @@
 namespace celeriac {
 
 // The parameters of a task after Context: what they are called, which may be left out.
-class Signature {
+class Parameters {
  public:
   // Throws std::logic_error when the options' names and defaults are not those of `arity` parameters.
-  Signature(const TaskOptions& options, const std::vector<bool>& may_be_absent);
+  Parameters(const TaskOptions& options, const std::vector<bool>& may_be_absent);
 
   // One value per parameter, pointing into the arguments or the defaults; null for an
   // absent one. Throws BadArguments.
@@ -175,13 +175,13 @@ std::function<Json(Context&, const Json&, const Json&)> bind_arguments(F fn, con
   using Shape = arguments::CallShape<F>;
   using Values = typename Shape::Values;
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
-    Signature signature(options, {arguments::is_optional<std::tuple_element_t<I, Values>>...});
-    return [fn = std::move(fn), signature = std::move(signature)](
+    Parameters parameters(options, {arguments::is_optional<std::tuple_element_t<I, Values>>...});
+    return [fn = std::move(fn), parameters = std::move(parameters)](
                Context& context, [[maybe_unused]] const Json& args, [[maybe_unused]] const Json& kwargs) {
       const std::string& task = context.task();
-      [[maybe_unused]] const std::vector<const Json*> given = signature.match(task, args, kwargs);
+      [[maybe_unused]] const std::vector<const Json*> given = parameters.match(task, args, kwargs);
       Values values{arguments::convert_or_absent<std::tuple_element_t<I, Values>>(
-          given[I], ArgumentPlace{task, signature.name(I)})...};
+          given[I], ArgumentPlace{task, parameters.name(I)})...};
       if constexpr (std::is_void_v<typename Shape::Result>) {
         fn(context, std::get<I>(std::move(values))...);
         return Json(nullptr);

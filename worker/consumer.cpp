@@ -23,6 +23,7 @@ Clock::time_point to_clock(double unix_seconds) {
 
 Consumer::Consumer(Parts parts)
     : parts_(std::move(parts)),
+      canvas_(parts_.broker, parts_.stores, parts_.settings, parts_.app),
       accept_(content_types(parts_.settings.accept_content)),
       limit_timer_(parts_.io),
       prefetch_(parts_.prefetch) {}
@@ -34,7 +35,9 @@ Expected<std::unique_ptr<Consumer>> Consumer::create(Parts parts) {
 }
 
 Expected<bool> Consumer::resolve_policies() {
-  for (const App::Task* task : parts_.app.tasks()) {
+  std::vector<const App::Task*> tasks = parts_.app.tasks();
+  for (const App::Task* task : parts_.app.builtins()) tasks.push_back(task);
+  for (const App::Task* task : tasks) {
     auto policy = resolve_policy(*task, parts_.settings);
     if (!policy) return tl::unexpected(policy.error());
     const TaskPolicy& kept = policies_.emplace(task->name, *policy).first->second;

@@ -8,6 +8,7 @@
 #include "config/settings.hpp"
 #include "queues/broker.hpp"
 #include "worker/app.hpp"
+#include "worker/canvas/runner.hpp"
 #include "worker/pool.hpp"
 #include "worker/prefetch.hpp"
 #include "worker/rate_limit.hpp"
@@ -99,11 +100,13 @@ class Consumer {
   void finish(Finished&& finished);
   void log_outcome(const Request& request, const Finished& finished);
   void execute(Request& request, Settlement&& settlement);
-  void warn_of_canvas(const Request& request, const std::string& embed);
-  void publish_follow_ups(Request& request, Settlement&& settlement);
+  void plan_follow_ups(Request& request, Settlement& settlement);
+  void publish_first(Request& request, std::vector<canvas::Step>&& steps, Settlement&& settlement);
   void store(Request& request, Settlement&& settlement);
   void on_stored(JobId job, const Status& status);
   void store_unstorable(Request& request, const Status& status);
+  void follow(Request& request);
+  canvas::Sender sender(const Request& request) const;
   void store_row(TaskResult&& row);
   void conclude(Request& request, Verdict verdict, const std::string& category, const std::string& cause);
   void forget(JobId job);
@@ -116,6 +119,7 @@ class Consumer {
   void after_write();
 
   Parts parts_;
+  canvas::CanvasRunner canvas_;
   std::vector<std::string> accept_;  // content types
   std::unordered_map<std::string, TaskPolicy, NameHash, std::equal_to<>> policies_;
   std::unordered_map<const TaskPolicy*, RateLimit> limits_;

@@ -2,6 +2,7 @@
 #include "worker/consumer.hpp"
 #include "worker/routes.hpp"
 
+#include "protocol/body.hpp"
 #include "protocol/time.hpp"
 
 #include <fmt/format.h>
@@ -20,6 +21,13 @@ ExceptionInfo kombu_error(std::string type, std::string_view what) {
   dump_json_string(what, exception.args);
   exception.args += ']';
   return exception;
+}
+
+// Two JSON arrays as one.
+std::string joined(std::string_view first, std::string_view second) {
+  if (second == "[]") return std::string(first);
+  if (first == "[]" || first == "null") return std::string(second);
+  return std::string(first.substr(0, first.size() - 1)).append(", ").append(second.substr(1));
 }
 
 }  // namespace
@@ -64,64 +72,91 @@ void Consumer::log_outcome(const Request& request, const Finished& finished) {
 }
 
 void Consumer::execute(Request& request, Settlement&& settlement) {
-  if (!settlement.embed.empty()) warn_of_canvas(request, settlement.embed);
-  if (settlement.next) return publish_follow_ups(request, std::move(settlement));
+  plan_follow_ups(request, settlement);
+  std::vector<canvas::Step> first;
+  if (settlement.next) {
+    if (settlement.next->queue.empty()) settlement.next->queue = request.queue;
+    auto& key = settlement.next->message.properties.routing_key;
+    if (key.empty()) key = settlement.next->queue;
+    first.emplace_back(std::move(*settlement.next));
+    settlement.next.reset();
+  } else if (request.after) {
+    first = std::exchange(request.after->before, {});
+  }
+  if (!first.empty()) return publish_first(request, std::move(first), std::move(settlement));
   store(request, std::move(settlement));
 }
 
-// Links, chain steps and chords are not sent on by this worker: say so rather than let a client wait
-// without a trace.
-void Consumer::warn_of_canvas(const Request& request, const std::string& embed) {
-  const auto parts = parse_json(embed);
-  if (!parts || !parts->is_object()) return;
-  std::string names;
-  for (const auto& [name, value] : parts->items()) {
-    if (!value.empty()) (names += names.empty() ? "" : ", ") += name;
+// What follows the task, if anything does: settlement.children and request.after.
+void Consumer::plan_follow_ups(Request& request, Settlement& settlement) {
+  request.after.reset();
+  if (settlement.ended.empty()) return;
+  if (!settlement.embed) {
+    const bool plain =
+        request.headers->compression.empty() && request.message->content_type == "application/json";
+    if (plain && canvas::nothing_follows(request.message->body)) return;
+    auto body = read_body(*request.message, *request.headers, accept_);
+    settlement.embed = body ? dump_json(body->embed) : "";
   }
-  if (names.empty()) return;
-  log(LogLevel::warning, fmt::format("Task {}[{}] carries {}: not executed by this worker",
-                                     request.headers->display_name(), request.id(), names));
+  if (settlement.embed->empty()) return;
+  canvas::Ended ended;
+  ended.headers = request.headers.get();
+  ended.state = settlement.ended;
+  ended.result = settlement.result;
+  ended.traceback = settlement.traceback;
+  ended.stored = !settlement.status.empty();
+  ended.extended = parts_.settings.result_extended;
+  const Json embed = parse_json(*settlement.embed).value_or(nullptr);
+  auto after = canvas::aftermath(embed, ended, sender(request), canvas_.takes_error());
+  if (!after) {
+    const std::string why = "what follows the task cannot be read: " + after.error().what;
+    log(LogLevel::error, fmt::format("Task {}[{}]: {}", request.headers->display_name(), request.id(), why));
+    Threw failure;
+    failure.exception = ExceptionInfo{"InvalidTaskError", "celery.exceptions", dump_json(Json::array({why}))};
+    settlement = settle(std::move(failure), facts(request));
+    settlement.embed = "";
+    return;
+  }
+  if (after->empty()) return;
+  if (!after->children.empty()) settlement.children = joined(settlement.children, dump_json(after->children));
+  request.after = std::make_shared<canvas::Aftermath>(std::move(*after));
 }
 
-void Consumer::publish_follow_ups(Request& request, Settlement&& settlement) {
-  Outgoing next = std::move(*settlement.next);
-  settlement.next.reset();
-  if (next.queue.empty()) next.queue = request.queue;
-  if (next.message.properties.routing_key.empty()) next.message.properties.routing_key = next.queue;
+void Consumer::publish_first(Request& request, std::vector<canvas::Step>&& steps, Settlement&& settlement) {
   ++writes_;
   auto kept = std::make_shared<Settlement>(std::move(settlement));
-  parts_.broker.publish(std::move(next.message), [this, job = request.job, kept](const Status& status) {
+  canvas_.send(std::move(steps), [this, job = request.job, kept](const Status& status) {
     --writes_;
     if (const auto found = requests_.find(job); found != requests_.end()) {
-      if (!status.ok()) {
-        // The next run cannot be scheduled, so this one was the last.
+      if (status.ok()) {
+        store(found->second, std::move(*kept));
+      } else {
+        // The next run, or what was to follow, cannot be sent: this is where it ends.
         log(LogLevel::error,
-            fmt::format("Task {}[{}] could not be sent again: {}", found->second.headers->display_name(),
-                        found->second.id(), status.what));
+            fmt::format("Task {}[{}]: what follows it could not be sent: {}",
+                        found->second.headers->display_name(), found->second.id(), status.what));
         Threw failure;
         failure.exception = kombu_error("OperationalError", status.what);
-        *kept = settle(std::move(failure), facts(found->second));
+        Settlement failed = settle(std::move(failure), facts(found->second));
+        failed.embed.reset();
+        execute(found->second, std::move(failed));
       }
-      store(found->second, std::move(*kept));
     }
     after_write();
   });
 }
 
 void Consumer::store(Request& request, Settlement&& settlement) {
-  if (settlement.status.empty() || parts_.stores.empty()) {
-    conclude(request, settlement.verdict, settlement.category, settlement.cause);
-    return forget(request.job);
-  }
+  request.verdict = settlement.verdict;
+  request.category = std::move(settlement.category);
+  request.cause = std::move(settlement.cause);
+  if (settlement.status.empty() || parts_.stores.empty()) return follow(request);
   TaskResult result = row(request);
   result.status = std::move(settlement.status);
   result.result = std::move(settlement.result);
   result.traceback = std::move(settlement.traceback);
-  result.children = std::move(settlement.children);
+  result.children = joined(settlement.children, request.sent);
   if (is_ready(result.status)) result.date_done = unix_now();
-  request.verdict = settlement.verdict;
-  request.category = std::move(settlement.category);
-  request.cause = std::move(settlement.cause);
   request.stores_success = result.status == state::success;
   ++writes_;
   parts_.stores.store(std::move(result),
@@ -138,10 +173,32 @@ void Consumer::on_stored(JobId job, const Status& status) {
                                      request.headers->display_name(), request.id(), status.what));
     if (request.stores_success) return store_unstorable(request, status);
   }
-  conclude(request, request.verdict, request.category, request.cause);
-  forget(job);
+  follow(request);
   if (writes_ == max_writes - 1) feed(unix_now());
   after_write();
+}
+
+// The last thing before the broker hears: what waits for this task goes on.
+void Consumer::follow(Request& request) {
+  if (!request.after) {
+    conclude(request, request.verdict, request.category, request.cause);
+    return forget(request.job);
+  }
+  ++writes_;
+  canvas::Aftermath rest = std::move(*request.after);
+  request.after.reset();
+  canvas_.follow(std::move(rest), sender(request), [this, job = request.job](const Status& status) {
+    --writes_;
+    if (const auto found = requests_.find(job); found != requests_.end()) {
+      if (!status.ok()) {
+        log(LogLevel::error,
+            fmt::format("Task {}[{}]: not all that follows it could be done: {}",
+                        found->second.headers->display_name(), found->second.id(), status.what));
+      }
+      follow(found->second);
+    }
+    after_write();
+  });
 }
 
 // A value that no store takes must not leave the client waiting: it gets the reason instead.
@@ -151,6 +208,12 @@ void Consumer::store_unstorable(Request& request, const Status& status) {
   result.result = kombu_error("EncodeError", status.what).json();
   result.date_done = unix_now();
   request.stores_success = false;
+  if (request.after) {
+    for (canvas::PartEnd& end : request.after->parts) {
+      end.part.state = state::failure;
+      end.part.result = result.result;
+    }
+  }
   ++writes_;
   parts_.stores.store(std::move(result), [this, job = request.job](const Status& s) { on_stored(job, s); });
 }
@@ -208,6 +271,31 @@ void Consumer::on_request(JobId job, TaskRequest&& asked, std::function<void(std
       reply(status.what);
       after_write();
     });
+  } else if (auto* canvas = std::get_if<CanvasRequest>(&asked)) {
+    ++writes_;
+    canvas_.apply(*canvas, sender(request),
+                  [this, job, reply = std::move(reply)](const std::string& error, const Json& children) {
+                    --writes_;
+                    const auto sender = requests_.find(job);
+                    if (sender != requests_.end() && !children.empty())
+                      sender->second.sent = joined(sender->second.sent, dump_json(children));
+                    reply(error);
+                    after_write();
+                  });
+  } else if (auto* unlock = std::get_if<UnlockRequest>(&asked)) {
+    ++writes_;
+    canvas_.unlock(*unlock, sender(request), [this, reply = std::move(reply)](const std::string& answer) {
+      --writes_;
+      reply(answer);
+      after_write();
+    });
+  } else if (std::holds_alternative<CleanupRequest>(asked)) {
+    ++writes_;
+    parts_.stores.cleanup([this, reply = std::move(reply)](const Status& status) {
+      --writes_;
+      reply(status.what);
+      after_write();
+    });
   } else if (auto* update = std::get_if<StateRequest>(&asked)) {
     TaskResult result = row(request);
     result.status = std::move(update->state);
@@ -218,6 +306,10 @@ void Consumer::on_request(JobId job, TaskRequest&& asked, std::function<void(std
     if (!log_enabled(level)) return;
     log(level, LogSource{process_of(request.pid), request.headers->task, request.id()}, line->text);
   }
+}
+
+canvas::Sender Consumer::sender(const Request& request) const {
+  return canvas_.sender(*request.headers, request.message->properties.priority);
 }
 
 RunFacts Consumer::facts(const Request& request) const {

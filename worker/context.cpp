@@ -1,6 +1,10 @@
 #include "worker/context.hpp"
 
 #include "protocol/time.hpp"
+#include "protocol/uuid.hpp"
+#include "worker/app.hpp"
+#include "worker/canvas/plan.hpp"
+#include "worker/canvas/replace.hpp"
 #include "worker/outgoing.hpp"
 #include "worker/retry.hpp"
 
@@ -9,8 +13,8 @@
 namespace celeriac {
 
 Context::Context(const Job& job, const TaskOptions& options, TaskPort& port,
-                 const std::atomic<bool>& soft_limit_hit, const Body* body)
-    : job_(job), options_(options), port_(port), soft_limit_hit_(soft_limit_hit), body_(body) {}
+                 const std::atomic<bool>& soft_limit_hit, const Body* body, const App* app)
+    : job_(job), options_(options), port_(port), soft_limit_hit_(soft_limit_hit), body_(body), app_(app) {}
 
 const std::string& Context::task_id() const { return job_.headers->id; }
 const std::string& Context::task() const { return job_.headers->task; }
@@ -67,6 +71,43 @@ std::string Context::send(std::string_view task, Json args, Json kwargs, SendOpt
   if (!error.empty()) throw TaskError("OperationalError", Json::array({error}), "kombu.exceptions");
   children_.push_back(result_tuple(id));
   return id;
+}
+
+Json Context::send_canvas(Json signature, std::string grow_chord) {
+  canvas::Sender sender;
+  sender.new_id = uuid4;
+  Json result = canvas::Plan(sender).freeze(signature, Json::object());
+  const std::string error = port_.request(CanvasRequest{dump_json(signature), std::move(grow_chord)});
+  if (!error.empty()) throw TaskError("OperationalError", Json::array({error}), "kombu.exceptions");
+  return result;
+}
+
+Json Context::apply(const Signature& signature) { return send_canvas(signature.json(), {}); }
+
+void Context::replace(const Signature& signature) {
+  const Json embed = body_ ? body_->embed : Json::object();
+  const Json next = canvas::replacement(signature.json(), *job_.headers, embed, uuid4);
+  const std::string error = port_.request(CanvasRequest{dump_json(next), {}});
+  if (!error.empty()) throw TaskError("OperationalError", Json::array({error}), "kombu.exceptions");
+  throw Ignore();
+}
+
+Json Context::add_to_chord(const Signature& signature) {
+  const auto chord = body_ ? body_->embed.find("chord") : Json::const_iterator();
+  if (!body_ || chord == body_->embed.end() || !chord->is_object() || group().empty())
+    throw TaskError("ValueError", Json::array({"Current task is not member of any chord"}));
+  Json next = signature.json();
+  Json& options = next["options"];
+  options["group_id"] = group();
+  if (headers().group_index) options["group_index"] = *headers().group_index;
+  options["chord"] = *chord;
+  return send_canvas(std::move(next), group());
+}
+
+Json Context::call(std::string_view task, const Json& args, const Json& kwargs) {
+  const App::Task* known = app_ ? app_->find(task) : nullptr;
+  if (!known) throw TaskError("NotRegistered", Json::array({std::string(task)}), "celery.exceptions");
+  return known->body(*this, args, kwargs);
 }
 
 void Context::update_state(std::string_view state, const Json& meta) {

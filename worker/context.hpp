@@ -5,6 +5,7 @@
 #pragma once
 
 #include "protocol/body.hpp"
+#include "worker/canvas/canvas.hpp"
 #include "worker/errors.hpp"
 #include "worker/job.hpp"
 #include "worker/task_options.hpp"
@@ -16,12 +17,14 @@
 
 namespace celeriac {
 
+class App;
+
 // The slot's line to the worker's loop; one implementation per pool.
 class TaskPort {
  public:
   virtual ~TaskPort() = default;
-  // SendRequest returns when the broker has the message (an error text otherwise, empty for success);
-  // the others return at once.
+  // What is_call() returns when it is done (an error text otherwise, empty for success): a SendRequest when
+  // the broker has the message. The others return at once.
   virtual std::string request(TaskRequest request) = 0;
 };
 
@@ -47,9 +50,10 @@ struct RetryOptions {
 
 class Context {
  public:
-  // `body` gives retry() the arguments to name when retries are used up. All references outlive the Context.
+  // `body` gives retry() the arguments to name when retries are used up, and what follows the task; `app` is
+  // for call(). All references outlive the Context.
   Context(const Job& job, const TaskOptions& options, TaskPort& port, const std::atomic<bool>& soft_limit_hit,
-          const Body* body = nullptr);
+          const Body* body = nullptr, const App* app = nullptr);
 
   const std::string& task_id() const;
   const std::string& task() const;
@@ -77,6 +81,15 @@ class Context {
   std::string send(std::string_view task, Json args = Json::array(), Json kwargs = Json::object(),
                    SendOptions options = {});
 
+  // Sends a composition and returns the result tuple a Python client makes of it: [[id, parent], members].
+  Json apply(const Signature& signature);
+  // Ends this run; the signature takes its place under the same id, with all that was to follow it.
+  [[noreturn]] void replace(const Signature& signature);
+  // One more part for the chord this task belongs to. Throws TaskError("ValueError") outside of a chord.
+  Json add_to_chord(const Signature& signature);
+  // Calls another registered task's function within this run. Throws TaskError("NotRegistered").
+  Json call(std::string_view task, const Json& args, const Json& kwargs = Json::object());
+
   void update_state(std::string_view state, const Json& meta = nullptr);
   void progress(std::uint64_t done, std::uint64_t total, std::string_view stage = {});  // state PROGRESS
   void log(int level, std::string_view text);  // spdlog levels; Celery's task log line
@@ -87,13 +100,18 @@ class Context {
 
   // Used by the runner, not by tasks: result tuples of what was sent.
   const Json& children() const { return children_; }
+  // Used by built-in tasks.
+  std::string ask(TaskRequest request) { return port_.request(std::move(request)); }
 
  private:
+  Json send_canvas(Json signature, std::string grow_chord);
+
   const Job& job_;
   const TaskOptions& options_;
   TaskPort& port_;
   const std::atomic<bool>& soft_limit_hit_;
   const Body* body_;
+  const App* app_;
   mutable std::optional<Json> header_map_;  // read when first asked for
   Json children_ = Json::array();
 };

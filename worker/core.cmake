@@ -1,6 +1,8 @@
 # The consumer and everything it decides with; included by CMakeLists.txt.
 target_sources(celeriac_worker PRIVATE
   banner.cpp
+  canvas/follow.cpp
+  canvas/runner.cpp
   consumer.cpp
   consumer_settle.cpp
   log_format.cpp

@@ -112,6 +112,21 @@ struct LogRequest {
   int level = 0;
   std::string text;
 };  // spdlog's levels
-using TaskRequest = std::variant<SendRequest, StateRequest, LogRequest>;
+struct CanvasRequest {
+  std::string signature;   // JSON text
+  std::string grow_chord;  // id of the chord that gets one part more by it; empty: none
+};
+struct UnlockRequest {
+  std::string group_id, body, results;
+};                                                           // body and result tuples: JSON text
+inline constexpr const char* chord_not_ready = "not ready";  // its answer when parts still run
+struct CleanupRequest {};                                    // delete expired results
+using TaskRequest =
+    std::variant<SendRequest, StateRequest, LogRequest, CanvasRequest, UnlockRequest, CleanupRequest>;
+
+// The task waits for the reply of these.
+inline bool is_call(const TaskRequest& request) {
+  return !std::holds_alternative<StateRequest>(request) && !std::holds_alternative<LogRequest>(request);
+}
 
 }  // namespace celeriac

@@ -36,7 +36,7 @@ class Pool {
     // The slot has read the body and is about to run it. An Undecodable job reports no start, so
     // its message is not acknowledged yet and can still be buried with its exact bytes.
     std::function<void(std::vector<Started>&&)> on_started;
-    // `reply` answers SendRequest when the broker has taken the message; others need none.
+    // `reply` answers what is_call(): a SendRequest when the broker has taken the message.
     std::function<void(JobId, TaskRequest&&, std::function<void(std::string error)> reply)> on_request;
     std::function<void(std::vector<Finished>&&)> on_finished;
     std::function<void(std::string)> on_fatal;  // no slot can be started

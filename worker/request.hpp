@@ -15,6 +15,10 @@
 
 namespace celeriac {
 
+namespace canvas {
+struct Aftermath;
+}
+
 struct TaskPolicy {
   const App::Task* task = nullptr;
   bool acks_late = false;
@@ -63,9 +67,11 @@ struct Request {
   const TaskPolicy* policy = nullptr;
   // Carried out once the result is stored.
   Verdict verdict = Verdict::nothing;
-  bool stores_success = false;  // the row on its way is a SUCCESS
-  std::string category, cause;  // of a dead letter
-  std::vector<Tag> duplicates;  // further deliveries of the same run, settled together with it
+  bool stores_success = false;               // the row on its way is a SUCCESS
+  std::string category, cause;               // of a dead letter
+  std::string sent = "[]";                   // JSON text: result tuples of the canvases it sent
+  std::shared_ptr<canvas::Aftermath> after;  // what follows once the result is stored
+  std::vector<Tag> duplicates;               // further deliveries of the same run, settled together with it
 
   const std::string& id() const { return headers->id; }
 };

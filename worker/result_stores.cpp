@@ -31,6 +31,13 @@ void ResultStores::start(std::function<void(BrokerState, std::string)> on_state)
   for (auto& store : stores_) store->start(on_state);
 }
 
+ResultBackend* ResultStores::chords() const {
+  for (const auto& store : stores_) {
+    if (store->counts_chords()) return store.get();
+  }
+  return nullptr;
+}
+
 void ResultStores::store(TaskResult&& row, Done done) {
   if (stores_.size() == 1) return stores_.front()->store(std::move(row), std::move(done));
   if (stores_.empty()) return done({});
@@ -38,6 +45,17 @@ void ResultStores::store(TaskResult&& row, Done done) {
   for (auto& store : stores_) {
     store->store(row, [gather](Status status) {
       if (gather->status.ok()) gather->status = std::move(status);
+      if (--gather->left == 0) gather->done(std::move(gather->status));
+    });
+  }
+}
+
+void ResultStores::cleanup(Done done) {
+  if (stores_.empty()) return done({});
+  auto gather = std::make_shared<Gather>(Gather{stores_.size(), {}, std::move(done)});
+  for (auto& store : stores_) {
+    store->cleanup([gather](Expected<std::uint64_t> deleted) {
+      if (!deleted && gather->status.ok()) gather->status.what = deleted.error().what;
       if (--gather->left == 0) gather->done(std::move(gather->status));
     });
   }

@@ -22,9 +22,17 @@ class ResultStores {
   void start(std::function<void(BrokerState, std::string)> on_state);
   bool empty() const { return stores_.empty(); }
 
+  // The store that results are read from; only when there is one.
+  ResultBackend& first() const { return *stores_.front(); }
+  // The store that counts the parts of chords; null when none does.
+  ResultBackend* chords() const;
+
   // `done` runs when every store has the row, with the first error if one never will.
   // Without stores it runs at once.
   void store(TaskResult&& row, Done done);
+
+  // Deletes expired results in every store that does not do so itself.
+  void cleanup(Done done);
 
   void stop(std::function<void()> done);
   std::string display() const;

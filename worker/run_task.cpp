@@ -64,7 +64,7 @@ class Run {
       : job_(job),
         task_(task),
         body_(body),
-        context_(job, task.options, environment.port, soft_limit_hit, &body_) {}
+        context_(job, task.options, environment.port, soft_limit_hit, &body_, &environment.app) {}
 
   Outcome operator()() {
     try {

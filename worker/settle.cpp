@@ -69,10 +69,9 @@ void bury(Settlement& s, std::string_view category, std::string cause) {
 }
 
 void fail(Settlement& s, const ExceptionInfo& exception, const RunFacts& facts) {
-  if (stores_errors(facts)) {
-    s.status = state::failure;
-    s.result = exception.json();
-  }
+  if (stores_errors(facts)) s.status = state::failure;
+  s.ended = state::failure;
+  s.result = exception.json();
   s.verdict = done(facts);
 }
 
@@ -80,9 +79,10 @@ Settlement settle_outcome(Returned&& o, const RunFacts& facts) {
   Settlement s;
   if (!facts.ignore_result) {
     s.status = state::success;
-    s.result = std::move(o.result);
     s.children = std::move(o.children);
   }
+  s.ended = state::success;
+  s.result = std::move(o.result);
   s.embed = std::move(o.embed);
   s.verdict = done(facts);
   return s;
@@ -166,10 +166,9 @@ Settlement settle(Outcome&& outcome, const RunFacts& facts) {
 
 Settlement settle_revoked(std::string_view reason, const RunFacts& facts) {
   Settlement s;
-  if (stores_errors(facts)) {
-    s.status = state::revoked;
-    s.result = exception_info("TaskRevokedError", "celery.exceptions", json_array(reason)).json();
-  }
+  if (stores_errors(facts)) s.status = state::revoked;
+  s.ended = state::revoked;
+  s.result = exception_info("TaskRevokedError", "celery.exceptions", json_array(reason)).json();
   s.verdict = done(facts);
   return s;
 }
@@ -178,6 +177,7 @@ Settlement settle_unregistered(const std::string& task) {
   Settlement s;
   const ExceptionInfo exception = exception_info("NotRegistered", "celery.exceptions", json_array(task));
   s.status = state::failure;
+  s.ended = state::failure;
   s.result = exception.json();
   bury(s, "unknown_task", exception.repr());
   return s;

@@ -2,7 +2,8 @@
 // what the log says. Pure: the consumer carries it out.
 //
 // The order in which the parts are carried out is always: publish the follow-up messages, store
-// the result, then tell the broker. A crash in between repeats work, it never loses any.
+// the result, count the part of a chord and call errbacks, then tell the broker. A crash in between
+// repeats work, it never loses any.
 #pragma once
 
 #include "worker/job.hpp"
@@ -20,7 +21,10 @@ struct Settlement {
   std::string traceback;
   std::string children = "[]";
   std::optional<Outgoing> next;  // a retry: published before anything else
-  std::string embed;             // the canvas part whose steps follow, JSON text; empty: none
+  // SUCCESS, FAILURE or REVOKED when what waits for this task may go on, whether stored or not; `result`
+  // and `traceback` are filled then.
+  std::string_view ended;
+  std::optional<std::string> embed;  // the canvas part, JSON text, empty: none; unset: still in the message
   Verdict verdict = Verdict::nothing;
   std::string category, cause;  // of a dead letter
 };

@@ -70,6 +70,11 @@ std::string errback_old_style(Context&, std::string request_id) {
   return request_id;
 }
 
+Json errback_new_style(Context&, Json request, Json, Json) {
+  run({"INCR", request.at("id").get<std::string>()});
+  return request["id"];
+}
+
 }  // namespace
 
 void add_redis_tasks(celeriac::App& app) {
@@ -81,6 +86,7 @@ void add_redis_tasks(celeriac::App& app) {
   app.task(suite + "redis_count", count,
            {.params = {"redis_key"}, .defaults = {{"redis_key", "redis-count"}}});
   app.task(suite + "errback_old_style", errback_old_style, {.params = {"request_id"}});
+  app.task(suite + "errback_new_style", errback_new_style, {.params = {"request", "exc", "tb"}});
 }
 
 }  // namespace conformance

@@ -1,5 +1,6 @@
 #include "queues/postgres/postgres_backend.hpp"
 
+#include "protocol/time.hpp"
 #include "queues/backoff.hpp"
 #include "queues/postgres/connection.hpp"
 #include "queues/postgres/result_row.hpp"
@@ -20,6 +21,7 @@ using std::chrono::steady_clock;
 
 // One commit carries at most this much. While it is under way the next one gathers.
 constexpr std::size_t max_batch_rows = 100, max_batch_bytes = 1u << 20;
+constexpr std::int32_t expire_batch = 1000;
 constexpr milliseconds first_poll{10}, longest_poll{500};
 
 struct Write {
@@ -70,6 +72,10 @@ class PostgresBackend : public ResultBackend {
   void forget(std::string task_id, std::function<void(Expected<bool>)> done) override {
     impl_->forget(std::move(task_id), std::move(done));
   }
+  void cleanup(std::function<void(Expected<std::uint64_t>)> done) override {
+    if (impl_->expires <= 0) return asio::post(impl_->io, [done = std::move(done)] { done(0); });
+    impl_->expire(unix_now() - impl_->expires, false, 0, std::move(done));
+  }
   void stop(std::function<void()> done) override {
     impl_->on_empty = std::move(done);
     impl_->next_batch();
@@ -96,7 +102,8 @@ class PostgresBackend : public ResultBackend {
           retry_timer(io_),
           backoff(BackoffOptions{}, std::random_device{}()),
           display(url.display()),
-          create_at_setup(settings.database_create_tables_at_setup) {}
+          create_at_setup(settings.database_create_tables_at_setup),
+          expires(settings.result_expires) {}
 
     asio::io_context& io;
     pg::ResultTable table;
@@ -105,6 +112,7 @@ class PostgresBackend : public ResultBackend {
     Backoff backoff;
     std::string display;
     bool create_at_setup;
+    double expires;  // seconds
     std::function<void(BrokerState, std::string)> on_state;
     std::function<void()> on_empty;  // set by stop()
 
@@ -256,6 +264,23 @@ class PostgresBackend : public ResultBackend {
                          if (outcome.sqlstate == undefined_table) return done(false);
                          if (!outcome.ok()) return done(unexpected("task " + task_id + ": " + outcome.what));
                          done(outcome.rows[0].affected() > 0);
+                       });
+    }
+
+    // In pieces, so that no statement holds many rows; groups after tasks.
+    void expire(double before, bool groups, std::uint64_t deleted,
+                std::function<void(Expected<std::uint64_t>)> done) {
+      auto statement = table.expire(before, expire_batch, groups);
+      connection.query(std::move(statement), pg::Repeat::yes,
+                       [this, before, groups, deleted, done = std::move(done)](pg::Outcome outcome) mutable {
+                         if (!outcome.ok() && outcome.sqlstate != undefined_table)
+                           return done(unexpected("expired results: " + outcome.what));
+                         const std::uint64_t some =
+                             outcome.ok() ? static_cast<std::uint64_t>(outcome.rows[0].affected()) : 0;
+                         if (some == static_cast<std::uint64_t>(expire_batch))
+                           return expire(before, groups, deleted + some, std::move(done));
+                         if (!groups) return expire(before, true, deleted + some, std::move(done));
+                         done(deleted + some);
                        });
     }
 

@@ -142,6 +142,13 @@ Statement ResultTable::remove(std::string_view task_id) const {
   return {"DELETE FROM " + table_ + " WHERE task_id = $1", {text(task_id)}};
 }
 
+Statement ResultTable::expire(double before, std::int32_t limit, bool groups) const {
+  const std::string& table = groups ? group_table_ : table_;
+  return {"DELETE FROM " + table + " WHERE id IN (SELECT id FROM " + table +
+              " WHERE date_done < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+          {timestamp(before), int4(limit)}};
+}
+
 Expected<Json> ResultTable::read(std::string_view task_id, const Rows& rows) {
   enum { status, result, date_done, traceback, name, args, kwargs, worker, retries, queue };
   auto string_or_null = [&](int column) {

@@ -42,6 +42,9 @@ class ResultTable {
   Statement select(std::string_view task_id) const;
   Statement remove(std::string_view task_id) const;
 
+  // Deletes up to `limit` rows of the task table (or the group table) that ended before then.
+  Statement expire(double before, std::int32_t limit, bool groups) const;
+
   // The meta document from the answer to select(); the result must be plain data (a pickled Python
   // object comes back as protocol/pickle.hpp describes it).
   static Expected<Json> read(std::string_view task_id, const Rows& rows);

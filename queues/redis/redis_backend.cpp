@@ -49,6 +49,30 @@ end
 return failures
 )lua";
 
+// Adds the end of a task, ARGV[2], to the parts of a chord, and answers all of them once they are complete:
+// {saved group, parts}. A task that ends twice (its message was delivered again) stays one part, and a
+// success stays. ARGV: place, part, the part up to its state, life in seconds.
+constexpr std::string_view part_script = R"lua(
+local j, t, s, known = KEYS[1], KEYS[2], KEYS[3], false
+for _, old in ipairs(redis.call('ZRANGEBYSCORE', j, ARGV[1], ARGV[1])) do
+  if string.sub(old, 1, #ARGV[3]) == ARGV[3] then
+    if string.sub(old, #ARGV[3] + 1, #ARGV[3] + 9) == '"SUCCESS"' then
+      known = true
+    else
+      redis.call('ZREM', j, old)
+    end
+  end
+end
+if not known then redis.call('ZADD', j, ARGV[1], ARGV[2]) end
+if ARGV[4] ~= '0' then
+  for i = 1, 3 do redis.call('EXPIRE', KEYS[i], ARGV[4]) end
+end
+local size = redis.call('GET', s)
+if not size then return false end
+if redis.call('ZCARD', j) ~= tonumber(size) + tonumber(redis.call('GET', t) or 0) then return false end
+return {redis.call('GET', KEYS[4]), redis.call('ZRANGE', j, 0, -1)}
+)lua";
+
 constexpr std::size_t max_script_writes = 64, max_script_bytes = 64u << 10;
 constexpr std::size_t max_value_bytes = 512u << 20;  // the server's own limit
 constexpr std::chrono::milliseconds fault_pause{1000};
@@ -136,6 +160,46 @@ class RedisBackend : public ResultBackend {
     });
   }
 
+  bool counts_chords() const override { return true; }
+
+  void set_chord_size(std::string group_id, std::int64_t size, Done done) override {
+    set(redis::group_key(prefix_, group_id) + ".s", std::to_string(size), std::move(done));
+  }
+
+  void grow_chord(std::string group_id, Done done) override {
+    command(Request().add("INCR", redis::group_key(prefix_, group_id) + ".t"), told(std::move(done)));
+  }
+
+  void save_group(std::string group_id, Json result, Done done) override {
+    Json document = Json::object();
+    document["result"] = std::move(result);
+    set(redis::group_key(prefix_, group_id), dump_json(document), std::move(done));
+  }
+
+  void add_chord_part(ChordPart part,
+                      std::function<void(Expected<std::optional<ChordParts>>)> done) override {
+    const std::string key = redis::group_key(prefix_, part.group_id);
+    std::string begin = "[1, ";
+    dump_json_string(part.task_id, begin);
+    begin += ", ";
+    std::string member = begin;
+    dump_json_string(part.state, member);
+    member.append(", ").append(part.result).append("]");
+    const std::string place = part.index ? std::to_string(*part.index) : "+inf";
+    command(Request().add("EVAL", part_script, 4, key + ".j", key + ".t", key + ".s", key, place, member,
+                          begin, expires_),
+            [key, done = std::move(done)](Reply reply) {
+              if (!reply.ok()) return done(unexpected(key + ": " + reply.problem()));
+              if (!reply.is_array() || reply.size() < 2) return done(std::nullopt);
+              done(read_parts(key, reply));
+            });
+  }
+
+  void forget_chord(std::string group_id, Done done) override {
+    const std::string key = redis::group_key(prefix_, group_id);
+    command(Request().add("DEL", key + ".j", key + ".t", key + ".s"), told(std::move(done)));
+  }
+
   void stop(std::function<void()> done) override {
     on_empty_ = std::move(done);
     gathering_.reset();
@@ -173,6 +237,32 @@ class RedisBackend : public ResultBackend {
       if (!meta) return done(unexpected(key + ": " + meta.error().what));
       done(std::move(*meta));
     });
+  }
+
+  static Expected<std::optional<ChordParts>> read_parts(const std::string& key, Reply reply) {
+    ChordParts parts;
+    if (reply[0].is_string()) {
+      auto document = parse_json(reply[0].text());
+      if (!document || !document->is_object() || !document->contains("result"))
+        return unexpected(key + ": no saved group");
+      parts.group = std::move((*document)["result"]);
+    }
+    const Reply members = reply[1];
+    for (std::size_t i = 0; i < members.size(); ++i) parts.members.emplace_back(members[i].text());
+    return parts;
+  }
+
+  static std::function<void(Reply)> told(Done done) {
+    return [done = std::move(done)](Reply reply) { done({reply.problem()}); };
+  }
+
+  void set(const std::string& key, const std::string& value, Done done) {
+    Request request;
+    if (expires_ == "0")
+      request.add("SET", key, value);
+    else
+      request.add("SET", key, value, "EX", expires_);
+    command(std::move(request), told(std::move(done)));
   }
 
   // After what was stored before.

@@ -13,3 +13,5 @@ if(DEBIAN_PYTHON3 AND TARGET conformance_worker)
     set_tests_properties(worker_end_to_end_${pool} PROPERTIES TIMEOUT 180 LABELS integration)
   endforeach()
 endif()
+
+celeriac_test(worker_canvas_test SOURCES canvas_plan_test.cpp canvas_follow_test.cpp LIBS celeriac_worker)

@@ -25,7 +25,7 @@ PoolHarness::PoolHarness(const std::string& name, PoolOptions options) {
   };
   handlers.on_request = [this](JobId job, TaskRequest&& request, std::function<void(std::string)> reply) {
     order.push_back("ask " + std::to_string(job));
-    const bool waits = std::holds_alternative<SendRequest>(request);
+    const bool waits = is_call(request);
     requests.emplace_back(job, std::move(request));
     // As a broker does: later.
     if (waits) boost::asio::post(io, [this, reply = std::move(reply)] { reply(send_answer); });

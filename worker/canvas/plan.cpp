@@ -35,6 +35,18 @@ void set_root_parent(Json& result, const Json& parent) {
 
 bool is_group_result(const Json& result) { return !result[1].is_null(); }
 
+// The steps of a chain inside a chain, which takes over what the inner one was linked with.
+Json opened(Json& chain) {
+  Json steps = std::move(chain_tasks(chain));
+  if (steps.empty()) return steps;
+  merge(steps[0], chain["args"], Json::object(), Json::object());
+  for (const Json& callback : list_option(chain, "link")) link(steps.back(), callback);
+  for (const Json& errback : list_option(chain, "link_error")) {
+    for (Json& step : steps) link_error(step, errback);
+  }
+  return steps;
+}
+
 // What a composition hands on to the message that starts it.
 Json with_chain(Json options, const Json& tasks) {
   Json chain = take(options, "chain");
@@ -72,8 +84,8 @@ Json Plan::apply_any(Json s, const Json& args, const Json& kwargs, Json options,
 }
 
 Json Plan::apply_task(Json s, bool to_children) {
-  if (text(s["options"].value("task_id", Json())).empty()) s["options"]["task_id"] = sender_.new_id();
-  const std::string id = text(s["options"]["task_id"]);
+  if (text_option(s, "task_id").empty()) s["options"]["task_id"] = sender_.new_id();
+  const std::string id = text_option(s, "task_id");
   steps_.push_back(task_message(s, sender_));
   if (to_children) children_.push_back(result_tuple(id));
   return result_tuple(id);
@@ -84,8 +96,9 @@ Json Plan::apply_chain(Json chain, const Json& args, const Json& kwargs, Json op
   Json place = Json::object();
   for (const char* name : {"group_id", "chord", "task_id", "root_id", "group_index"})
     place[name] = take(options, name);
-  const Json links = take(options, "link");
-  const Json errbacks = take(options, "link_error");
+  Json linked = Json::object();
+  linked["options"] = Json::object();
+  for (const char* name : {"link", "link_error"}) linked["options"][name] = take(options, name);
   take(options, "parent_id");  // the step that is sent has the sender as its parent
 
   Json first_args = chain["args"];
@@ -93,9 +106,10 @@ Json Plan::apply_chain(Json chain, const Json& args, const Json& kwargs, Json op
     first_args = args;
     for (const Json& own : chain["args"]) first_args.push_back(own);
   }
-  Prepared prepared = prepare_chain(std::move(chain_tasks(chain)), first_args, kwargs, place, errbacks);
+  Prepared prepared = prepare_chain(std::move(chain_tasks(chain)), first_args, kwargs, place,
+                                    list_option(linked, "link_error"));
   if (prepared.tasks.empty()) return prepared.result;
-  for (const Json& callback : links.is_array() ? links : Json::array()) link(prepared.tasks[0], callback);
+  for (const Json& callback : list_option(linked, "link")) link(prepared.tasks[0], callback);
   Json first = std::move(prepared.tasks.back());
   prepared.tasks.erase(prepared.tasks.size() - 1);
   Json root = place["root_id"];
@@ -106,7 +120,7 @@ Json Plan::apply_chain(Json chain, const Json& args, const Json& kwargs, Json op
 }
 
 Plan::Prepared Plan::prepare_chain(Json steps, const Json& args, const Json& kwargs, const Json& place,
-                                   const Json& link_error_list) {
+                                   const Json& errbacks) {
   Prepared out{Json::array(), nullptr};
   Json root_only = Json::object();
   root_only["root_id"] = place.value("root_id", Json());
@@ -115,47 +129,27 @@ Plan::Prepared Plan::prepare_chain(Json steps, const Json& args, const Json& kwa
   while (!steps.empty()) {
     Json task = std::move(steps.back());
     steps.erase(steps.size() - 1);
-    const bool first = steps.empty();
-    if (first) merge(task, args, kwargs, Json::object());
-    if (kind_of(task) == Kind::chain) {  // opened in place
-      Json inner = std::move(chain_tasks(task));
-      if (!task["args"].empty() && !inner.empty())
-        merge(inner[0], task["args"], Json::object(), Json::object());
-      for (Json& step : inner) steps.push_back(std::move(step));
+    if (steps.empty()) merge(task, args, kwargs, Json::object());
+    if (kind_of(task) == Kind::chain) {
+      for (Json& step : opened(task)) steps.push_back(std::move(step));
       continue;
     }
     if (kind_of(task) == Kind::group && !out.tasks.empty()) {  // group | task is a chord
       Json body = std::move(out.tasks.back());
       out.tasks.erase(out.tasks.size() - 1);
       results.erase(results.size() - 1);
+      last = out.tasks.empty();
       task = make_chord(std::move(group_tasks(task)), std::move(body));
     }
-    Json result = freeze(task, last ? place : root_only);
+    results.push_back(freeze(task, last ? place : root_only));
     last = false;
-    if (!results.empty()) {
-      if (Json& after = results.back(); after.is_array()) set_root_parent(after, result);
-    }
-    if (link_error_list.is_array()) {
-      for (const Json& errback : link_error_list) link_error(task, errback);
-    }
+    for (const Json& errback : errbacks) link_error(task, errback);
     out.tasks.push_back(std::move(task));
-    results.push_back(std::move(result));
   }
-  // Fold the parents together from the first step on: each later result names the one before it.
-  Json before = nullptr;
   for (auto result = results.rbegin(); result != results.rend(); ++result) {
-    Json* node = &*result;
-    while (!(*node)[0][1].is_null() && (*node)[0][1] != before) {
-      Json& parent = (*node)[0][1];
-      if (!before.is_null() && parent[0][0] == before[0][0]) {
-        parent = before;
-        break;
-      }
-      node = &parent;
-    }
-    before = *result;
+    if (!out.result.is_null()) set_root_parent(*result, out.result);
+    out.result = std::move(*result);
   }
-  out.result = std::move(before);
   return out;
 }
 
@@ -180,10 +174,11 @@ Json Plan::freeze(Json& s, const Json& place) {
     case Kind::task:
       return freeze_task(s, place);
     case Kind::chain: {
-      Prepared prepared = prepare_chain(chain_tasks(s), s["args"], Json::object(), place, nullptr);
+      Prepared prepared =
+          prepare_chain(std::move(chain_tasks(s)), s["args"], Json::object(), place, Json::array());
       Json in_order = Json::array();
       for (auto task = prepared.tasks.rbegin(); task != prepared.tasks.rend(); ++task)
-        in_order.push_back(*task);
+        in_order.push_back(std::move(*task));
       chain_tasks(s) = std::move(in_order);
       s["args"] = Json::array();
       return prepared.result;
@@ -194,6 +189,7 @@ Json Plan::freeze(Json& s, const Json& place) {
       Json header = make_group(flatten(std::move(chord_header(s))));
       Json inner = Json::object();
       inner["root_id"] = place.value("root_id", Json());
+      inner["task_id"] = text_option(s, "task_id");
       const Json header_result = freeze_group(header, inner);
       s["kwargs"]["header"] = std::move(group_tasks(header));
       s["options"]["task_id"] = header_result[0][0];
@@ -207,30 +203,34 @@ Json Plan::freeze(Json& s, const Json& place) {
 
 Json Plan::freeze_task(Json& s, const Json& place) {
   Json& options = s["options"];
-  if (text(options.value("task_id", Json())).empty()) {
+  if (text_option(s, "task_id").empty()) {
     const std::string given = text(place.value("task_id", Json()));
     options["task_id"] = given.empty() ? sender_.new_id() : given;
   }
-  for (const char* name : {"root_id", "chord", "group_index"}) {
+  // In the order in which Celery writes them.
+  const auto take_over = [&](const char* name) {
     if (const auto value = place.find(name); value != place.end() && !value->is_null())
       options[name] = *value;
-  }
-  if (const auto group = place.find("group_id");
-      group != place.end() && !group->is_null() && !options.contains("group_id"))
-    options["group_id"] = *group;
+  };
+  take_over("root_id");
   if (!options.contains("reply_to") && !sender_.reply_to.empty()) options["reply_to"] = sender_.reply_to;
+  if (!options.contains("group_id")) take_over("group_id");
+  take_over("chord");
+  take_over("group_index");
   return result_tuple(text(options["task_id"]));
 }
 
 Json Plan::freeze_group(Json& group, const Json& place) {
   Json& options = group["options"];
-  if (text(options.value("task_id", Json())).empty()) {
+  const std::string outer = text(place.value("group_id", Json()));
+  if (text_option(group, "task_id").empty()) {
     const std::string given = text(place.value("task_id", Json()));
-    options["task_id"] = given.empty() ? sender_.new_id() : given;
+    options["task_id"] = !given.empty() ? given : !outer.empty() ? outer : sender_.new_id();
   }
   Json inner = Json::object();
   for (const char* name : {"root_id", "chord"}) inner[name] = place.value(name, Json());
-  inner["group_id"] = options["task_id"];
+  // Members of a group inside a chord's header are parts of that chord.
+  inner["group_id"] = outer.empty() ? options["task_id"] : Json(outer);
   Json members = flatten(std::move(group_tasks(group)));
   Json results = Json::array();
   std::int64_t index = 0;

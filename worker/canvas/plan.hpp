@@ -18,13 +18,13 @@ namespace celeriac::canvas {
 
 // Who sends.
 struct Sender {
-  std::string parent_id;                // the running task; empty for a client
-  std::string root_id;                  // empty: each message is its own root
-  std::optional<int> priority;          // inherited by what names none
-  std::string reply_to;                 // any UUID; only rpc:// reads it
-  std::string stamps, stamped_headers;  // JSON texts, inherited when set
-  double now = 0;                       // Unix seconds
+  std::string parent_id;        // the running task; empty for a client
+  std::string root_id;          // empty: each message is its own root
+  std::optional<int> priority;  // inherited by what names none
+  std::string reply_to;         // any UUID; only rpc:// reads it
+  double now = 0;               // Unix seconds
   std::function<std::string()> new_id;
+  std::function<std::string(const std::string& task)> route;  // the queue of what names none
   bool native_chords = true;        // the store counts chord parts; otherwise celery.chord_unlock polls
   double chord_retry_interval = 1;  // seconds, for celery.chord_unlock
 };
@@ -67,7 +67,7 @@ class Plan {
     Json result;  // of the last step, with its parents
   };
   Prepared prepare_chain(Json steps, const Json& args, const Json& kwargs, const Json& place,
-                         const Json& link_error);
+                         const Json& errbacks);
   Json freeze_task(Json& signature, const Json& place);
   Json freeze_group(Json& group, const Json& place);
   Json flatten(Json members) const;

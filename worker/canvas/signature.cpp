@@ -47,6 +47,15 @@ Expected<bool> check(Json& s, int depth, const std::string& path) {
   if (!s["args"].is_array()) return unexpected(path + ".args is not a list");
   if (!s["kwargs"].is_object()) return unexpected(path + ".kwargs is not an object");
   if (!s["options"].is_object()) return unexpected(path + ".options is not an object");
+  for (const char* name : {"link", "link_error", "chain"}) {
+    const auto found = s["options"].find(name);
+    if (found == s["options"].end() || found->is_null()) continue;
+    if (found->is_object()) *found = list_option(s, name);
+    if (auto ok = check_list(*found, depth - 1, path + ".options." + name); !ok) return ok;
+  }
+  if (const auto chord = s["options"].find("chord"); chord != s["options"].end() && !chord->is_null()) {
+    if (auto ok = check(*chord, depth - 1, path + ".options.chord"); !ok) return ok;
+  }
   switch (kind_of(s)) {
     case Kind::task:
       return true;
@@ -63,7 +72,11 @@ Expected<bool> check(Json& s, int depth, const std::string& path) {
 void append(Json& s, const char* option, const Json& callback) {
   Json& list = s["options"][option];
   if (list.is_null()) list = Json::array();
-  if (list.is_object()) list = Json::array({list});
+  if (list.is_object()) {
+    Json one = std::move(list);
+    list = Json::array();
+    list.push_back(std::move(one));
+  }
   for (const Json& known : list) {
     if (known == callback) return;
   }
@@ -93,7 +106,13 @@ Kind kind_of(const Json& s) {
   return Kind::task;  // xmap, xstarmap, chunks: plain tasks of the worker
 }
 
-Expected<bool> check_signature(Json& s, int max_depth) { return check(s, max_depth, "signature"); }
+Expected<bool> check_signature(Json& s, int max_depth) {
+  try {
+    return check(s, max_depth, "signature");
+  } catch (const Json::exception& error) {  // a part of a composition that is no container
+    return unexpected(std::string("signature: ") + error.what());
+  }
+}
 
 Json& chain_tasks(Json& chain) { return chain["kwargs"]["tasks"]; }
 Json& group_tasks(Json& group) { return group["kwargs"]["tasks"]; }
@@ -144,8 +163,55 @@ void merge(Json& s, const Json& args, const Json& kwargs, const Json& options) {
   for (const auto& [name, value] : kwargs.items()) s["kwargs"][name] = value;
 }
 
-void link(Json& s, const Json& callback) { append(s, "link", callback); }
-void link_error(Json& s, const Json& errback) { append(s, "link_error", errback); }
+void link(Json& s, const Json& callback) {
+  switch (kind_of(s)) {
+    case Kind::chord:
+      return link(chord_body(s), callback);
+    case Kind::group: {
+      if (group_tasks(s).empty()) return;
+      Json plain = callback;
+      plain["immutable"] = true;
+      return link(group_tasks(s)[0], plain);
+    }
+    case Kind::task:
+    case Kind::chain:
+      return append(s, "link", callback);
+  }
+}
+
+void link_error(Json& s, const Json& errback) {
+  switch (kind_of(s)) {
+    case Kind::chord:
+      for (Json& member : chord_header(s)) {
+        if (kind_of(member) == Kind::chord) link_error(member, errback);
+      }
+      return link_error(chord_body(s), errback);
+    case Kind::group:
+      for (Json& member : group_tasks(s)) link_error(member, errback);
+      return;
+    case Kind::task:
+    case Kind::chain:
+      return append(s, "link_error", errback);
+  }
+}
+
+Json list_option(const Json& s, const char* name) {
+  const auto options = s.find("options");
+  if (options == s.end() || !options->is_object()) return Json::array();
+  const auto found = options->find(name);
+  if (found == options->end() || found->is_null()) return Json::array();
+  if (found->is_array()) return *found;
+  Json list = Json::array();
+  list.push_back(*found);
+  return list;
+}
+
+std::string text_option(const Json& s, const char* name) {
+  const auto options = s.find("options");
+  if (options == s.end() || !options->is_object()) return {};
+  const auto found = options->find(name);
+  return found != options->end() && found->is_string() ? found->get<std::string>() : std::string();
+}
 
 std::int64_t chord_size(const Json& s) {
   Json& open = const_cast<Json&>(s);  // only read: the accessors find parts of a mutable signature too

@@ -35,9 +35,14 @@ Json make_chord(Json header, Json body);
 // ones, except a stored group_id and stored stamps. An immutable signature takes options only.
 void merge(Json& signature, const Json& args, const Json& kwargs, const Json& options);
 
-// Appends to options.link or options.link_error without repeating what is there.
+// Adds a callback or errback where its kind keeps them, without repeating what is there: a chord's belong
+// to its body, a group's callback to its first member, a group's errback to every member.
 void link(Json& signature, const Json& callback);
 void link_error(Json& signature, const Json& errback);
+
+// Options as they may be written: a list or one signature; a text or nothing.
+Json list_option(const Json& signature, const char* name);
+std::string text_option(const Json& signature, const char* name);
 
 // How many results a chord waits for from this header member.
 std::int64_t chord_size(const Json& signature);

@@ -4,6 +4,7 @@
 #include "protocol/body.hpp"
 #include "protocol/repr.hpp"
 #include "protocol/time.hpp"
+#include "worker/canvas/signature.hpp"
 #include "worker/outgoing.hpp"
 
 namespace celeriac::canvas {
@@ -37,19 +38,14 @@ void set_time(const Json& options, const char* name, double now, std::optional<d
   }
 }
 
-Json callbacks(const Json& options, const char* name) {
-  const Json& list = member(options, name);
-  if (list.is_object()) return Json::array({list});
-  return list;
+Json callbacks(const Json& signature, const char* name) {
+  Json list = list_option(signature, name);
+  return list.empty() ? Json(nullptr) : list;
 }
 
-void set_stamps(const Json& options, const Sender& sender, TaskHeaders& headers) {
+void set_stamps(const Json& options, TaskHeaders& headers) {
   const Json& names = member(options, "stamped_headers");
-  if (!names.is_array()) {
-    headers.stamped_headers = sender.stamped_headers;
-    headers.stamps = sender.stamps;
-    return;
-  }
+  if (!names.is_array()) return;
   Json stamps = Json::object();
   for (const Json& name : names) {
     if (name.is_string())
@@ -92,18 +88,19 @@ Outgoing task_message(const Json& signature, const Sender& sender) {
   headers.kwargsrepr = python_repr(signature["kwargs"]);
   headers.origin = message_origin();
   headers.ignore_result = member(options, "ignore_result") == true;
-  set_stamps(options, sender, headers);
+  set_stamps(options, headers);
 
   Body body;
   body.args = signature["args"];
   body.kwargs = signature["kwargs"];
-  body.embed["callbacks"] = callbacks(options, "link");
-  body.embed["errbacks"] = callbacks(options, "link_error");
+  body.embed["callbacks"] = callbacks(signature, "link");
+  body.embed["errbacks"] = callbacks(signature, "link_error");
   body.embed["chain"] = member(options, "chain");
   body.embed["chord"] = member(options, "chord");
 
   Outgoing out;
   out.queue = text(options, "queue").empty() ? text(options, "routing_key") : text(options, "queue");
+  if (out.queue.empty() && sender.route) out.queue = sender.route(headers.task);
   Message& message = out.message;
   message.headers = write_headers(headers, member(options, "headers"));
   message.body = write_body(body);

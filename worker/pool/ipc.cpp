@@ -186,6 +186,16 @@ void fields(A& a, Of<LogRequest> auto& v) {
   a(v.level, v.text);
 }
 template <class A>
+void fields(A& a, Of<CanvasRequest> auto& v) {
+  a(v.signature, v.grow_chord);
+}
+template <class A>
+void fields(A& a, Of<UnlockRequest> auto& v) {
+  a(v.group_id, v.body, v.results);
+}
+template <class A>
+void fields(A&, Of<CleanupRequest> auto&) {}
+template <class A>
 void fields(A& a, Of<Asked> auto& v) {
   a(v.job, v.request);
 }

@@ -322,7 +322,7 @@ bool PreforkPool::on_asked(const SlotPtr& slot, ipc::Asked&& asked) {
     s->line->queue(ipc::Reply{std::move(error)});
     s->line->flush();
   };
-  if (!std::holds_alternative<SendRequest>(asked.request)) {
+  if (!is_call(asked.request)) {
     handlers_.on_request(asked.job, std::move(asked.request), [](const std::string&) {});
   } else {
     handlers_.on_request(asked.job, std::move(asked.request), std::move(reply));

@@ -88,7 +88,7 @@ class SlotProcess : public TaskPort {
   }
 
   std::string request(TaskRequest request) override {
-    const bool waits = std::holds_alternative<SendRequest>(request);
+    const bool waits = is_call(request);
     ipc::encode(ipc::Asked{current_job.load(), std::move(request)}, out_);
     flush();
     if (!waits) return {};

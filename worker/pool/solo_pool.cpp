@@ -67,7 +67,7 @@ std::string SoloPool::request(TaskRequest request) {
     bool done = false;
     std::string error;
   };
-  const bool waits = std::holds_alternative<SendRequest>(request);
+  const bool waits = is_call(request);
   const auto answer = std::make_shared<Answer>();
   handlers_.on_request(running_, std::move(request), [answer](std::string error) {
     answer->done = true;

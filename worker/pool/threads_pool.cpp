@@ -23,7 +23,7 @@ class ThreadsPool::Port : public TaskPort {
   std::string request(TaskRequest request) override {
     Ask ask;
     ask.job = job;
-    if (std::holds_alternative<SendRequest>(request)) ask.reply = std::make_shared<Reply>();
+    if (is_call(request)) ask.reply = std::make_shared<Reply>();
     ask.request = std::move(request);
     const std::shared_ptr<Reply> reply = ask.reply;
     pool_.tell([&](News& news) { news.asks.push_back(std::move(ask)); });

@@ -1,0 +1,266 @@
+#include "worker/canvas/follow.hpp"
+
+#include "protocol/time.hpp"
+#include "worker/canvas/signature.hpp"
+
+#include <utility>
+
+namespace celeriac::canvas {
+namespace {
+
+constexpr std::string_view empty_embed =
+    "{\"callbacks\": null, \"errbacks\": null, \"chain\": null, \"chord\": null}]";
+
+Json list_of(const Json& embed, const char* name) {
+  const auto found = embed.find(name);
+  if (found == embed.end() || found->is_null()) return Json::array();
+  if (found->is_array()) return *found;
+  Json list = Json::array();
+  list.push_back(*found);
+  return list;
+}
+
+Expected<bool> check_all(Json& list, const char* what) {
+  for (Json& signature : list) {
+    if (auto ok = check_signature(signature); !ok)
+      return unexpected(std::string(what) + ": " + ok.error().what);
+  }
+  return true;
+}
+
+Json one_argument(Json value) {
+  Json args = Json::array();
+  args.push_back(std::move(value));
+  return args;
+}
+
+// The failure of one run, spread over all that would have followed it.
+class Failure {
+ public:
+  Failure(Aftermath& out, std::string state, std::string exception, std::string traceback, bool stored,
+          bool extended)
+      : out_(out),
+        state_(std::move(state)),
+        exception_(std::move(exception)),
+        traceback_(std::move(traceback)),
+        stored_(stored),
+        extended_(extended) {}
+
+  // Every task in the signature, and what was to follow it.
+  void spread(Json& s) {
+    switch (kind_of(s)) {
+      case Kind::task:
+        task(s);
+        break;
+      case Kind::chain:
+        if (!chain_tasks(s).empty()) {
+          for (Json& step : chain_tasks(s)) spread(step);
+          // The place of the whole chain in a chord is its last step's.
+          if (text_option(chain_tasks(s).back(), "task_id").empty()) row(s);
+          if (s["options"].contains("chord") && !chain_tasks(s).back()["options"].contains("chord"))
+            part(s, text_option(chain_tasks(s).back(), "task_id"));
+        }
+        break;
+      case Kind::group:
+        for (Json& member : group_tasks(s)) spread(member);
+        break;
+      case Kind::chord:
+        spread(chord_body(s));
+        break;
+    }
+    for (Json& step : s["options"]["chain"]) spread(step);
+  }
+
+ private:
+  void task(const Json& s) {
+    row(s);
+    if (s["options"].contains("chord")) part(s, text_option(s, "task_id"));
+  }
+
+  void row(const Json& s) {
+    TaskResult row;
+    row.task_id = text_option(s, "task_id");
+    if (row.task_id.empty() || !stored_) return;
+    row.status = state_;
+    row.result = exception_;
+    row.traceback = traceback_;
+    row.date_done = unix_now();
+    row.group_id = text_option(s, "group_id");
+    row.extended = extended_;
+    if (extended_) {
+      row.name = s["task"].get<std::string>();
+      row.args = dump_json(s["args"]);
+      row.kwargs = dump_json(s["kwargs"]);
+    }
+    out_.rows.push_back(std::move(row));
+  }
+
+  void part(const Json& s, const std::string& task_id) {
+    const Json& options = s["options"];
+    PartEnd end;
+    end.part.group_id = text_option(s, "group_id");
+    end.part.task_id = task_id;
+    if (end.part.group_id.empty() || task_id.empty() || !options["chord"].is_object()) return;
+    if (const auto index = options.find("group_index"); index != options.end() && index->is_number_integer())
+      end.part.index = index->get<std::int64_t>();
+    end.part.state = state_;
+    end.part.result = exception_;
+    end.body = options["chord"];
+    out_.parts.push_back(std::move(end));
+  }
+
+  Aftermath& out_;
+  std::string state_, exception_, traceback_;
+  bool stored_, extended_;
+};
+
+// An errback known here to take the error itself is sent with it; the others, together, with the id.
+void send_errbacks(Json errbacks, const std::string& failed_id, const Json& request,
+                   const std::string& exception, const std::string& traceback, const Sender& sender,
+                   const TakesError& takes_error, Aftermath& out) {
+  Plan plan(sender);
+  Json plain = Json::array();
+  for (Json& errback : errbacks) {
+    if (!takes_error(errback["task"].get<std::string>())) {
+      plain.push_back(std::move(errback));
+      continue;
+    }
+    Json args = one_argument(request);
+    args.push_back(parse_json(exception).value_or(nullptr));
+    args.push_back(traceback.empty() ? Json(nullptr) : Json(traceback));
+    plan.apply(std::move(errback), args);
+  }
+  if (!plain.empty()) plan.apply(make_group(std::move(plain)), one_argument(failed_id));
+  for (Step& step : plan.steps()) out.errbacks.push_back(std::move(step));
+}
+
+Json request_record(const TaskHeaders& headers) {
+  Json request = Json::object();
+  request["id"] = headers.id;
+  request["task"] = headers.task;
+  request["root_id"] = headers.root_id.empty() ? headers.id : headers.root_id;
+  request["parent_id"] = headers.parent_id.empty() ? Json(nullptr) : Json(headers.parent_id);
+  request["group"] = headers.group.empty() ? Json(nullptr) : Json(headers.group);
+  request["retries"] = headers.retries;
+  return request;
+}
+
+Expected<bool> succeed(Json callbacks, Json chain, const Ended& ended, const Sender& sender, Aftermath& out) {
+  auto value = parse_json(ended.result);
+  if (!value) return tl::unexpected(value.error());
+  const Json args = one_argument(std::move(*value));
+  Plan plan(sender);
+  if (callbacks.size() == 1) {
+    plan.apply(std::move(callbacks[0]), args);
+  } else {
+    Json plain = Json::array();
+    for (Json& callback : callbacks) {
+      if (kind_of(callback) == Kind::group)
+        plan.apply(std::move(callback), args);
+      else
+        plain.push_back(std::move(callback));
+    }
+    if (!plain.empty()) plan.apply(make_group(std::move(plain)), args);
+  }
+  if (!chain.empty()) {
+    Json next = std::move(chain.back());
+    chain.erase(chain.size() - 1);
+    Json options = Json::object();
+    options["chain"] = std::move(chain);
+    plan.apply(std::move(next), args, Json::object(), options);
+  }
+  out.before = std::move(plan.steps());
+  out.children = plan.children();
+  return true;
+}
+
+}  // namespace
+
+Expected<Aftermath> aftermath(const Json& embed, const Ended& ended, const Sender& sender,
+                              const TakesError& takes_error) {
+  Aftermath out;
+  if (!embed.is_object()) return out;
+  Json chain = list_of(embed, "chain");
+  if (auto ok = check_all(chain, "chain"); !ok) return tl::unexpected(ok.error());
+  if (const auto chord = embed.find("chord");
+      chord != embed.end() && chord->is_object() && !ended.headers->group.empty()) {
+    PartEnd end;
+    end.part.group_id = ended.headers->group;
+    end.part.task_id = ended.headers->id;
+    end.part.index = ended.headers->group_index;
+    end.part.state = ended.state;
+    end.part.result = ended.result;
+    end.body = *chord;
+    if (auto ok = check_signature(end.body); !ok) return unexpected("chord: " + ok.error().what);
+    out.parts.push_back(std::move(end));
+  }
+  if (ended.state == state::success) {
+    Json callbacks = list_of(embed, "callbacks");
+    if (auto ok = check_all(callbacks, "link"); !ok) return tl::unexpected(ok.error());
+    if (auto ok = succeed(std::move(callbacks), std::move(chain), ended, sender, out); !ok)
+      return tl::unexpected(ok.error());
+  } else if (ended.state == state::failure) {
+    Failure failure(out, ended.state, ended.result, ended.traceback, ended.stored, ended.extended);
+    for (Json& step : chain) failure.spread(step);
+    Json errbacks = list_of(embed, "errbacks");
+    if (auto ok = check_all(errbacks, "link_error"); !ok) return tl::unexpected(ok.error());
+    send_errbacks(std::move(errbacks), ended.headers->id, request_record(*ended.headers), ended.result,
+                  ended.traceback, sender, takes_error, out);
+  }
+  return out;
+}
+
+Aftermath chord_failure(Json body, const std::string& exception, const Sender& sender, bool extended,
+                        const TakesError& takes_error) {
+  Aftermath out;
+  const std::string id = text_option(body, "task_id");
+  const auto call = [&](Json errbacks, const std::string& failed_id, const Json& failed) {
+    for (Json& errback : errbacks) {
+      if (!check_signature(errback)) errback = nullptr;
+    }
+    for (std::size_t i = errbacks.size(); i-- > 0;) {
+      if (errbacks[i].is_null()) errbacks.erase(i);
+    }
+    TaskHeaders headers;
+    headers.id = failed_id;
+    headers.task = failed["task"].get<std::string>();
+    Sender from = sender;
+    from.parent_id = from.root_id = failed_id;
+    send_errbacks(std::move(errbacks), failed_id, request_record(headers), exception, {}, from, takes_error,
+                  out);
+  };
+  if (kind_of(body) == Kind::group) {
+    for (const Json& member : group_tasks(body))
+      call(list_option(member, "link_error"), text_option(member, "task_id"), member);
+  } else {
+    call(list_option(body, "link_error"), id, body);
+  }
+  Failure failure(out, std::string(state::failure), exception, {}, true, extended);
+  failure.spread(body);
+  return out;
+}
+
+bool nothing_follows(std::string_view body) {
+  while (!body.empty() && (body.back() == ' ' || body.back() == '\n')) body.remove_suffix(1);
+  return body.ends_with(empty_embed);
+}
+
+std::string chord_error(std::string_view text) {
+  ExceptionInfo info{"ChordError", "celery.exceptions", "["};
+  dump_json_string(text, info.args);
+  info.args += ']';
+  return info.json();
+}
+
+std::string dependency_text(const std::string& task_id, const Json& exception) {
+  ExceptionInfo info;
+  if (exception.is_object()) {
+    if (const auto type = exception.find("exc_type"); type != exception.end() && type->is_string())
+      info.type = type->get<std::string>();
+    if (const auto args = exception.find("exc_message"); args != exception.end())
+      info.args = args->is_array() ? dump_json(*args) : dump_json(one_argument(*args));
+  }
+  return "Dependency " + task_id + " raised " + info.repr();
+}
+
+}  // namespace celeriac::canvas
