@@ -157,7 +157,8 @@ std::string report_text(const ControlPanel& panel) {
       "pool     -> {} x{}\nsettings -> transport:redis results:{}\n\n",
       version(), system.sysname, system.machine, system.release, panel.pool.name(), panel.pool.slots(),
       panel.results_url.empty() ? "disabled" : panel.results_url);
-  for (const auto& [name, value] : shown_settings(panel.settings, false).items()) {
+  const Json settings = shown_settings(panel.settings, false);
+  for (const auto& [name, value] : settings.items()) {
     text += name + ": " + python_repr(value) + "\n";
   }
   return text;
