@@ -141,6 +141,7 @@ class Consumer {
     return parts_.events && parts_.events->wants_tasks() &&
            (!request.policy->task || request.policy->task->options.send_events);
   }
+  void discard_waiting(double now);
   bool is_revoked(const TaskHeaders& headers, double now) const;
   void schedule(const Delivery& delivery, const TaskHeaders& headers);
   void tell(const Request& request, const TaskEvent& event);

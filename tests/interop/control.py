@@ -119,10 +119,9 @@ def check(binary):
         # Revoking: waiting for its ETA, running, waiting for a slot.
         other = app.send_task("interop.nap", (60,))
         stage.wait_for(lambda: len(one(inspect.active(), node)) == 2, 10, "both slots to be busy")
-        queued = app.send_task("interop.add", (5, 5))
+        queued = app.send_task("interop.nap", (60,))
         stage.wait_for(lambda: [t["id"] for t in one(inspect.reserved(), node)] == [queued.id], 10, "a reserved task")
         assert one(control.revoke(queued.id, **ask), node)["ok"].startswith("tasks ")
-        watch.wait(queued.id, "task-received", "task-revoked")
         assert one(control.revoke(nap.id, terminate=True, signal="SIGKILL", **ask), node) == {"ok": "terminate: " + nap.id}
         watch.wait(nap.id, "task-received", "task-started", "task-revoked")
         told = [e for e in watch.seen if e["type"] == "task-revoked" and e["uuid"] == nap.id][0]
@@ -136,6 +135,8 @@ def check(binary):
                 pass
         assert one(control.revoke("nobody", terminate=True, **ask), node) == {"ok": "terminate: tasks unknown"}
         assert app.send_task("interop.add", (2, 2)).get(timeout=10) == 4  # slots are back
+
+        stage.wait_for(lambda: watch.of(queued.id)[-1] == "task-revoked", 10, "the queued task to be revoked")
 
         # Changing.
         assert one(control.rate_limit("interop.add", "1/h", **ask), node) == {"ok": "new rate limit set successfully"}

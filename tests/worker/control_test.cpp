@@ -114,6 +114,21 @@ TEST_CASE("a revoked task does not run, and its result says so at once") {
   CHECK(node.ask("revoke", {{"task_id", Json::array()}})["ok"] == "tasks set() flagged as revoked");
 }
 
+TEST_CASE("a revoked task that waits for a slot or a token does not wait for its turn") {
+  Node node(true);
+  for (const char* id : {"a", "b", "c", "d"}) node.deliver(id);
+  node.begin(0);
+  node.begin(1);
+  CHECK(node.pool.jobs.size() == 2);
+  node.deliver("e", "t.slow");
+  node.deliver("f", "t.slow");
+  node.ask("revoke", {{"task_id", {"c", "e", "f"}}});
+  CHECK(node.broker.acked == std::vector<Tag>{1, 2, 3, 5, 6});
+  node.finish(0, Returned{});
+  CHECK(node.pool.jobs.back().headers->id == "d");
+  CHECK(node.consumer->requests().size() == 2);
+}
+
 TEST_CASE("terminate ends what runs") {
   Node node(true);
   node.deliver("a");

@@ -5,6 +5,7 @@
 #include "protocol/time.hpp"
 
 #include <algorithm>
+#include <csignal>
 
 namespace celeriac {
 namespace {
@@ -59,8 +60,30 @@ void Consumer::revoke(const std::vector<std::string>& ids) {
     revoked_row.date_done = now;
     store_row(std::move(revoked_row));
   }
+  discard_waiting(now);
+}
+
+// What waits here for a slot or a token need not wait for its turn to be discarded.
+void Consumer::discard_waiting(double now) {
   if (draining_) return;
-  take_back_queued();  // what has not started passes the test again
+  take_back_queued();
+  std::vector<JobId> dead;
+  for (auto& [job, request] : requests_) {
+    const bool waits = request.phase == Request::Phase::ready || request.phase == Request::Phase::limited;
+    const bool in_slot = request.phase == Request::Phase::pooled;  // it cannot be recalled
+    if ((!waits && !in_slot) || !is_revoked(*request.headers, now)) continue;
+    if (waits)
+      dead.push_back(job);
+    else if (request.terminate_signal == 0)
+      request.terminate_signal = SIGKILL;
+  }
+  std::sort(dead.begin(), dead.end());
+  for (const JobId job : dead) {
+    Request& request = requests_.at(job);
+    if (const auto limit = limits_.find(request.policy); limit != limits_.end()) limit->second.remove(job);
+    std::erase(ready_, job);
+    discard_revoked(request, now);
+  }
   feed(now);
 }
 
@@ -69,9 +92,7 @@ void Consumer::revoke_stamped(const std::string& header, const std::vector<std::
   for (const std::string& value : values) {
     if (std::find(known.begin(), known.end(), value) == known.end()) known.push_back(value);
   }
-  if (draining_) return;
-  take_back_queued();
-  feed(unix_now());
+  discard_waiting(unix_now());
 }
 
 bool Consumer::terminate(const std::string& id, int signal) {
