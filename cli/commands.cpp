@@ -1,11 +1,15 @@
 #include "cli/call_command.hpp"
 #include "cli/command.hpp"
+#include "cli/control_command.hpp"
 #include "cli/dev_command.hpp"
+#include "cli/events_command.hpp"
 #include "cli/help_command.hpp"
+#include "cli/inspect_command.hpp"
 #include "cli/purge_command.hpp"
 #include "cli/queues_command.hpp"
 #include "cli/result_command.hpp"
 #include "cli/settings_command.hpp"
+#include "cli/status_command.hpp"
 #include "cli/worker_command.hpp"
 #if CELERIAC_TASKS
 #include "cli/db_command.hpp"
@@ -22,6 +26,10 @@ const std::vector<Command>& commands() {
     {"result", "wait for a task's result", result_command},
     {"queues", "show what waits and runs, queue by queue", queues_command},
     {"purge", "drop waiting messages", purge_command},
+    {"status", "show which nodes are online", status_command},
+    {"inspect", "ask nodes what they do", inspect_command},
+    {"control", "tell nodes what to do", control_command},
+    {"events", "print events as they happen", events_command},
 #if CELERIAC_TASKS
     {"extract", "read invoices from files, without a broker", extract_command},
     {"db", "look after the schema of the invoice database", db_command},

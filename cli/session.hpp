@@ -30,6 +30,7 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   const Settings& settings() const { return settings_; }
+  boost::asio::io_context& io() { return io_; }
   bool lost() const { return !lost_.empty(); }  // a connection failed
 
   // Connected, or an error for an operator.

@@ -127,6 +127,29 @@ class Broker {
   virtual void purge(std::string queue, std::function<void(Expected<std::uint64_t>)> done) = 0;
   virtual void declare(std::string queue, Done done) = 0;
 
+  // Broadcasts (events, remote control): whoever is connected gets a copy, nobody keeps one. A
+  // transport that has none leaves these as they are.
+  using OnMessage = std::function<void(Message&&)>;
+  virtual bool can_broadcast() const { return false; }
+  // From now on, over every reconnect. `pattern` is matched against routing keys: "" is the empty key,
+  // "#" any text. `queue` is the name under which others see the subscription; it is gone after stop().
+  virtual void subscribe(std::string exchange, std::string pattern, std::string queue, OnMessage on_message) {
+    (void)exchange, (void)pattern, (void)queue, (void)on_message;
+  }
+  // To the exchange and routing key in the properties. False: there is no connection, nothing was sent.
+  virtual bool broadcast(const Message& message) {
+    (void)message;
+    return false;
+  }
+  // A private queue bound to a direct exchange, for replies: messages are taken as they come and are not
+  // settled. `ready` runs when the binding is there. close_inbox() removes queue and binding.
+  virtual void open_inbox(std::string queue, std::string exchange, std::string routing_key,
+                          OnMessage on_message, Done ready) {
+    (void)queue, (void)exchange, (void)routing_key, (void)on_message;
+    ready(Status{"this broker has no broadcasts"});
+  }
+  virtual void close_inbox(std::string queue) { (void)queue; }
+
   // The URL without its password, for logs.
   virtual std::string display_url() const = 0;
 };

@@ -2,6 +2,7 @@
 #include "worker/consumer.hpp"
 
 #include "protocol/time.hpp"
+#include "worker/events/task_events.hpp"
 
 #include <fmt/format.h>
 #include <boost/asio/post.hpp>
@@ -62,7 +63,10 @@ void Consumer::on_deliveries(std::vector<Delivery>&& batch) {
 }
 
 void Consumer::take(Delivery&& delivery, double now) {
-  if (delivery.deferred && deferred_ > 0) --deferred_;
+  if (delivery.deferred) {
+    if (deferred_ > 0) --deferred_;
+    scheduled_.erase(delivery.tag);
+  }
   if (!delivery.error.empty()) return refuse(delivery, Refused{Refusal::undecodable, delivery.error, {}, {}});
   auto headers = read_task(delivery.message, accept_);
   if (!headers) return refuse(delivery, headers.error());
@@ -73,7 +77,11 @@ void Consumer::take(Delivery&& delivery, double now) {
   if (!delivery.deferred && log_enabled(LogLevel::info)) {
     log(LogLevel::info, fmt::format("Task {}[{}] received", headers->display_name(), headers->id));
   }
-  const bool dead = (headers->expires && now > *headers->expires) || revoked_.contains(headers->id, now);
+  const bool dead = (headers->expires && now > *headers->expires) || is_revoked(*headers, now);
+  if (!dead && !delivery.deferred && parts_.events && parts_.events->wants_tasks() &&
+      policy->second.task->options.send_events) {
+    tell_received(delivery.message, *headers);
+  }
   if (!dead && hold_for_eta(delivery, *headers, now)) return;
 
   const JobId job = ++last_job_;
@@ -114,6 +122,7 @@ void Consumer::refuse_unregistered(Delivery&& delivery, TaskHeaders&& headers) {
           .first->second;
   request.phase = Request::Phase::finished;
   request.ignore_result = false;
+  if (told(request)) request.ended = unregistered_event(request.headers->task);
   execute(request, settle_unregistered(request.headers->task));
 }
 
@@ -135,6 +144,7 @@ bool Consumer::hold_for_eta(const Delivery& delivery, const TaskHeaders& headers
   if (delivery.deferred || !headers.eta || *headers.eta <= now) return false;
   parts_.broker.defer(delivery.tag, to_clock(*headers.eta));
   ++deferred_;
+  schedule(delivery, headers);
   if (!eta_closed_ && prefetch_.eta_full(deferred_)) {
     eta_closed_ = true;
     consume();
@@ -144,13 +154,14 @@ bool Consumer::hold_for_eta(const Delivery& delivery, const TaskHeaders& headers
 
 bool Consumer::discard_revoked(Request& request, double now) {
   const bool expired = request.headers->expires && now > *request.headers->expires;
-  if (!expired && !revoked_.contains(request.id(), now)) return false;
+  if (!expired && !is_revoked(*request.headers, now)) return false;
   if (expired) revoked_.add(request.id(), now);
   if (log_enabled(LogLevel::info)) {
     log(LogLevel::info,
         fmt::format("Discarding revoked task: {}[{}]", request.headers->display_name(), request.id()));
   }
   request.phase = Request::Phase::finished;
+  if (told(request)) tell(request, revoked_event(false, 0, expired));
   execute(request, settle_revoked(expired ? "expired" : "revoked", facts(request)));
   return true;
 }
@@ -198,7 +209,10 @@ void Consumer::on_started(std::vector<Started>&& batch) {
     request.pid = started.pid;
     request.started_at = started.at;
     ++running_;
+    ++processed_;
+    ++totals_[request.policy];
     if (!request.policy->acks_late) conclude(request, Verdict::ack, {}, {});
+    if (told(request)) tell(request, started_event());
     if (request.policy->track_started && !request.ignore_result && !parts_.stores.empty()) {
       TaskResult started_row = row(request);
       started_row.status = state::started;
@@ -207,6 +221,7 @@ void Consumer::on_started(std::vector<Started>&& batch) {
       started_row.result += '}';
       store_row(std::move(started_row));
     }
+    if (request.terminate_signal != 0) parts_.pool.terminate(request.job, request.terminate_signal);
   }
 }
 

@@ -9,6 +9,7 @@
 #include "queues/broker.hpp"
 #include "worker/app.hpp"
 #include "worker/canvas/runner.hpp"
+#include "worker/events/event_dispatcher.hpp"
 #include "worker/pool.hpp"
 #include "worker/prefetch.hpp"
 #include "worker/rate_limit.hpp"
@@ -21,6 +22,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <functional>
+#include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -40,6 +43,7 @@ class Consumer {
     std::string node;
     std::vector<std::string> queues;
     Prefetch::Options prefetch;
+    EventDispatcher* events = nullptr;  // null: nobody is told of tasks
   };
 
   // Fails when a task's options cannot be used.
@@ -70,6 +74,31 @@ class Consumer {
   std::size_t running() const { return running_; }
   std::uint64_t deliveries() const { return deliveries_; }
   RevokedSet& revoked() { return revoked_; }
+
+  // What inspect and control need (control/consumer_control.cpp).
+  struct Scheduled {  // waits for its ETA at the broker
+    std::shared_ptr<const TaskHeaders> headers;
+    std::shared_ptr<const Message> message;  // without a body when that is large
+    std::string queue;
+  };
+  const std::unordered_map<JobId, Request>& requests() const { return requests_; }
+  const std::map<Tag, Scheduled>& scheduled() const { return scheduled_; }  // the first thousand
+  std::vector<std::pair<std::string, std::uint64_t>> totals() const;        // runs begun, by task
+  std::uint64_t processed() const { return processed_; }
+  unsigned prefetch_count() const;
+  const std::vector<std::string>& accept() const { return accept_; }
+
+  // From now on these do not run; their results say REVOKED at once.
+  void revoke(const std::vector<std::string>& ids);
+  void revoke_stamped(const std::string& header, const std::vector<std::string>& values);
+  // Ends the run of a task held here, at its start if it waits for a slot. False: not here.
+  bool terminate(const std::string& id, int signal);
+  // False: no such task. A rate of 0 lifts the limit; unset limits mean none.
+  bool set_rate_limit(std::string_view task, double per_second);
+  bool set_time_limits(std::string_view task, double soft, double hard);
+  void add_queue(const std::string& queue);
+  void cancel_queue(const std::string& queue);
+  void resized();  // the pool has another number of slots
 
  private:
   struct NameHash {
@@ -111,6 +140,16 @@ class Consumer {
   void conclude(Request& request, Verdict verdict, const std::string& category, const std::string& cause);
   void forget(JobId job);
 
+  bool told(const Request& request) const {
+    return parts_.events && parts_.events->wants_tasks() &&
+           (!request.policy->task || request.policy->task->options.send_events);
+  }
+  void discard_waiting(double now);
+  bool is_revoked(const TaskHeaders& headers, double now) const;
+  void schedule(const Delivery& delivery, const TaskHeaders& headers);
+  void tell(const Request& request, const TaskEvent& event);
+  void tell_received(const Message& message, const TaskHeaders& headers);
+
   RunFacts facts(const Request& request) const;
   TaskResult row(const Request& request) const;
   DeadLetter dead_letter(const Request& request, const std::string& category, const std::string& cause) const;
@@ -130,6 +169,10 @@ class Consumer {
   std::unordered_map<int, std::string> process_names_;  // by pid
   Prefetch prefetch_;
   RevokedSet revoked_;
+  std::map<std::string, std::vector<std::string>> revoked_stamps_;  // by header
+  std::map<Tag, Scheduled> scheduled_;
+  std::unordered_map<const TaskPolicy*, std::uint64_t> totals_;
+  std::uint64_t processed_ = 0;
   JobId last_job_ = 0;
   std::size_t in_pool_ = 0;   // submitted, not finished
   std::size_t running_ = 0;   // started, not finished

@@ -1,5 +1,6 @@
 // After a run: carries out what settle.hpp decides, in its order, and answers a running task.
 #include "worker/consumer.hpp"
+#include "worker/events/task_events.hpp"
 #include "worker/routes.hpp"
 
 #include "protocol/body.hpp"
@@ -58,6 +59,9 @@ void Consumer::finish(Finished&& finished) {
     return execute(request, std::move(settlement));
   }
   log_outcome(request, finished);
+  if (told(request)) {
+    request.ended = ended_event(finished.outcome, request.job, finished.usage.wall, request.terminate_signal);
+  }
   execute(request, settle(std::move(finished.outcome), facts(request)));
 }
 
@@ -137,6 +141,7 @@ void Consumer::publish_first(Request& request, std::vector<canvas::Step>&& steps
                         found->second.headers->display_name(), found->second.id(), status.what));
         Threw failure;
         failure.exception = kombu_error("OperationalError", status.what);
+        if (told(found->second)) found->second.ended = ended_event(failure, job, 0, 0);
         Settlement failed = settle(std::move(failure), facts(found->second));
         failed.embed.reset();
         execute(found->second, std::move(failed));
@@ -231,6 +236,7 @@ void Consumer::conclude(Request& request, Verdict verdict, const std::string& ca
                         const std::string& cause) {
   if (request.settled || verdict == Verdict::nothing) return;
   request.settled = true;
+  request.verdict = verdict;
   switch (verdict) {
     case Verdict::nothing:
       break;
@@ -248,7 +254,27 @@ void Consumer::conclude(Request& request, Verdict verdict, const std::string& ca
   request.duplicates.clear();
 }
 
-void Consumer::forget(JobId job) { requests_.erase(job); }
+void Consumer::forget(JobId job) {
+  const auto found = requests_.find(job);
+  if (found == requests_.end()) return;
+  Request& request = found->second;
+  if (request.ended && told(request)) {
+    for (const TaskEvent& event : settled_events(std::move(*request.ended), request.verdict)) {
+      tell(request, event);
+    }
+  }
+  requests_.erase(found);
+}
+
+void Consumer::tell(const Request& request, const TaskEvent& event) {
+  parts_.events->task(event.type, request.id(), event.fields, unix_now());
+}
+
+void Consumer::tell_received(const Message& message, const TaskHeaders& headers) {
+  const ArgumentReprs reprs = argument_reprs(message, headers, accept_);
+  const TaskEvent event = received_event(headers, reprs.args, reprs.kwargs);
+  parts_.events->task(event.type, headers.id, event.fields, unix_now());
+}
 
 void Consumer::on_request(JobId job, TaskRequest&& asked, std::function<void(std::string)> reply) {
   const auto found = requests_.find(job);

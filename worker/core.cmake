@@ -5,6 +5,20 @@ target_sources(celeriac_worker PRIVATE
   canvas/runner.cpp
   consumer.cpp
   consumer_settle.cpp
+  control/arguments.cpp
+  control/command_table.cpp
+  control/consumer_control.cpp
+  control/control_commands.cpp
+  control/inspect_commands.cpp
+  control/node_facts.cpp
+  control/mailbox.cpp
+  control/remote_control.cpp
+  control/state_file.cpp
+  control/task_info.cpp
+  events/event_dispatcher.cpp
+  events/event_fields.cpp
+  events/heart.cpp
+  events/task_events.cpp
   log_format.cpp
   logging.cpp
   main.cpp

@@ -1,6 +1,7 @@
 #include "worker/request.hpp"
 
 #include "protocol/body.hpp"
+#include "protocol/repr.hpp"
 #include "worker/rate_limit.hpp"
 
 namespace celeriac {
@@ -117,6 +118,18 @@ std::optional<ArgumentTexts> argument_texts(std::string_view body) {
   const std::size_t kwargs_end = value_end(body, at);
   if (kwargs_end == std::string_view::npos) return {};
   return ArgumentTexts{args, body.substr(at, kwargs_end - at)};
+}
+
+ArgumentReprs argument_reprs(const Message& message, const TaskHeaders& headers,
+                             const std::vector<std::string>& accept) {
+  if (!headers.argsrepr.empty()) return {headers.argsrepr, headers.kwargsrepr};
+  constexpr std::size_t most_bytes = 64 * 1024;
+  if (message.body.size() <= most_bytes) {
+    if (const auto body = read_body(message, headers, accept)) {
+      return {python_args_repr(body->args), python_repr(body->kwargs)};
+    }
+  }
+  return {"(...)", "{...}"};
 }
 
 TaskResult result_row(const Request& request, bool extended, const std::string& hostname,

@@ -7,9 +7,11 @@
 #include "config/settings.hpp"
 #include "queues/broker.hpp"
 #include "worker/app.hpp"
+#include "worker/events/event_fields.hpp"
 #include "worker/job.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -69,6 +71,8 @@ struct Request {
   Verdict verdict = Verdict::nothing;
   bool stores_success = false;               // the row on its way is a SUCCESS
   std::string category, cause;               // of a dead letter
+  std::optional<TaskEvent> ended;            // told once the request is settled
+  int terminate_signal = 0;                  // of a revoke with terminate; 0: none
   std::string sent = "[]";                   // JSON text: result tuples of the canvases it sent
   std::shared_ptr<canvas::Aftermath> after;  // what follows once the result is stored
   std::vector<Tag> duplicates;               // further deliveries of the same run, settled together with it
@@ -85,6 +89,14 @@ Request make_request(JobId job, Delivery&& delivery, TaskHeaders&& headers, cons
 // `status`, `result` and the rest of the outcome are the caller's.
 TaskResult result_row(const Request& request, bool extended, const std::string& hostname,
                       const std::vector<std::string>& accept);
+
+// The arguments as Python writes them: the message's own words, else made from its body. Of a body too
+// large to be read just for that only the shape is told.
+struct ArgumentReprs {
+  std::string args, kwargs;
+};
+ArgumentReprs argument_reprs(const Message& message, const TaskHeaders& headers,
+                             const std::vector<std::string>& accept);
 
 // JSON text of the first two elements of a protocol 2 body "[args, kwargs, embed]", found
 // without building a document. Nothing when the text does not have that shape.

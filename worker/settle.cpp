@@ -47,10 +47,6 @@ std::string lost_text(const Lost& lost, JobId job) {
   return text;
 }
 
-ExceptionInfo lost_exception(const Lost& lost, JobId job) {
-  return exception_info("WorkerLostError", "billiard.exceptions", json_array(lost_text(lost, job)));
-}
-
 ExceptionInfo timeout_exception(double limit) {
   return exception_info("TimeLimitExceeded", "billiard.exceptions", "[" + limit_text(limit) + "]");
 }
@@ -159,6 +155,10 @@ Settlement settle_outcome(Lost&& o, const RunFacts& facts) {
 }
 
 }  // namespace
+
+ExceptionInfo lost_exception(const Lost& lost, JobId job) {
+  return exception_info("WorkerLostError", "billiard.exceptions", json_array(lost_text(lost, job)));
+}
 
 Settlement settle(Outcome&& outcome, const RunFacts& facts) {
   return std::visit([&](auto& o) { return settle_outcome(std::move(o), facts); }, outcome);

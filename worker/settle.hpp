@@ -63,6 +63,9 @@ RefusalLog refusal_log(const Refused& refused);
 std::string_view dead_letter_category(Refusal why);
 std::string unregistered_text(std::string_view task, std::string_view id, std::string_view queue);
 
+// Why a job ended whose slot died.
+ExceptionInfo lost_exception(const Lost& lost, JobId job);
+
 // Celery's way to write a time limit: 5, not 5.0.
 std::string limit_text(double seconds);
 

@@ -5,6 +5,9 @@
 #include "queues/connect.hpp"
 #include "worker/banner.hpp"
 #include "worker/consumer.hpp"
+#include "worker/control/remote_control.hpp"
+#include "worker/control/state_file.hpp"
+#include "worker/events/heart.hpp"
 #include "worker/logging.hpp"
 #include "worker/node_name.hpp"
 #include "worker/pidfile.hpp"
@@ -17,6 +20,7 @@
 #include <signal.h>
 #include <unistd.h>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
@@ -98,6 +102,9 @@ class Worker {
   int run();
 
  private:
+  void build_monitoring();
+  Expected<bool> load_revoked();
+  void save_revoked();
   void start();
   void on_broker_state(BrokerState state, const std::string& what);
   void on_connected();
@@ -129,7 +136,11 @@ class Worker {
   std::unique_ptr<Broker> broker_;
   std::unique_ptr<ResultStores> stores_;
   std::unique_ptr<Pool> pool_;
+  LamportClock clock_;
+  std::unique_ptr<EventDispatcher> events_;
   std::unique_ptr<Consumer> consumer_;
+  std::unique_ptr<Heart> heart_;            // null: --without-heartbeat
+  std::unique_ptr<RemoteControl> control_;  // null: not enabled, or the transport has no broadcasts
 };
 
 Expected<bool> Worker::build() {
@@ -143,13 +154,52 @@ Expected<bool> Worker::build() {
   auto pool = make_pool(settings_.worker_pool, io_, app_, pool_opts);
   if (!pool) return tl::unexpected(pool.error());
   pool_ = std::move(*pool);
+  EventDispatcher::Options events;
+  events.node = node_;
+  events.pid = ::getpid();
+  events.task_events = settings_.worker_send_task_events;
+  EventDispatcher::Outlet outlet;
+  outlet.send = [this](const Message& message) { return broker_->broadcast(message); };
+  outlet.flush_soon = [this] { boost::asio::post(io_, [this] { events_->flush(); }); };
+  events_ = std::make_unique<EventDispatcher>(std::move(events), clock_, std::move(outlet));
   auto consumer = Consumer::create({io_, app_, settings_, *broker_, *stores_, *pool_, node_,
                                     consumed_queues(settings_, options_, app_),
-                                    prefetch_options(settings_, options_, pool_opts.slots)});
+                                    prefetch_options(settings_, options_, pool_opts.slots), events_.get()});
   if (!consumer) return tl::unexpected(consumer.error());
   consumer_ = std::move(*consumer);
   if (consumer_->queues().empty()) return unexpected("no queue is left to consume from");
-  return true;
+  build_monitoring();
+  return load_revoked();
+}
+
+void Worker::build_monitoring() {
+  if (!broker_->can_broadcast()) return;
+  const auto load = [this] { return NodeLoad{consumer_->running(), consumer_->processed()}; };
+  heart_ = std::make_unique<Heart>(io_, *events_, options_.heartbeat_interval, load);
+  if (!settings_.worker_enable_remote_control) return;
+  ControlPanel panel{node_, app_, settings_, options_, *consumer_, *pool_, *events_, clock_};
+  panel.results_url = stores_->display();
+  panel.started_at = unix_now();
+  panel.send_heartbeat = [this] { heart_->beat_once(); };
+  panel.shut_down = [this] {
+    boost::asio::post(io_, [this] {
+      take_step(shutdown_.on_request(Shutdown::Request::term, consumer_->running() > 0));
+    });
+  };
+  control_ = std::make_unique<RemoteControl>(io_, *broker_, std::move(panel));
+}
+
+Expected<bool> Worker::load_revoked() {
+  if (settings_.worker_state_db.empty()) return true;
+  return load_state(expand_path(settings_.worker_state_db, node_), consumer_->revoked(), clock_, unix_now());
+}
+
+void Worker::save_revoked() {
+  if (settings_.worker_state_db.empty()) return;
+  const std::string path = expand_path(settings_.worker_state_db, node_);
+  if (auto saved = save_state(path, consumer_->revoked(), clock_, unix_now()); !saved) {
+    log(LogLevel::error, saved.error().what);
+  }
 }
 
 std::string Worker::show_banner() const {
@@ -233,6 +283,8 @@ void Worker::on_connected() {
   if (shutdown_.going_down()) return;
   stall_.on_progress(unix_now());
   log(LogLevel::info, "Connected to " + broker_->display_url());
+  events_->flush();
+  if (heart_ && !options_.without_heartbeat) heart_->start();
   if (options_.purge && !was_ready_)
     purge([this] { consume(); });
   else
@@ -261,6 +313,10 @@ void Worker::consume() {
   consumer_->consume();
   if (was_ready_) return;
   was_ready_ = true;
+  if (control_) {
+    control_->listen();
+    if (!options_.without_mingle) control_->mingle();
+  }
   log(LogLevel::info, node_ + " ready.");
   notify_service_manager("READY=1");
 }
@@ -317,11 +373,13 @@ void Worker::die(const std::string& what) {
 
 void Worker::stop_warm() {
   notify_service_manager("STOPPING=1");
+  if (heart_) heart_->stop();
   consumer_->drain([this] { leave(); });
 }
 
 void Worker::stop_cold() {
   notify_service_manager("STOPPING=1");
+  if (heart_) heart_->stop();
   finish_at(cold_grace);
   consumer_->cancel_running();
   consumer_->drain([this] { leave(); });
@@ -341,6 +399,9 @@ void Worker::finish_at(double seconds) {
 void Worker::leave() {
   if (std::exchange(leaving_, true)) return;
   tick_timer_.cancel();
+  if (control_) control_->stop();
+  events_->flush();
+  save_revoked();
   stores_->stop([this] {
     broker_->stop([this](std::size_t restored) {
       if (restored > 0) {

@@ -38,8 +38,16 @@ std::string Keys::binding(std::string_view exchange) const {
   return prefix + "_kombu.binding." + std::string(exchange);
 }
 
-std::string Keys::binding_member(std::string_view queue) const {
-  return std::string(queue) + separator_ + separator_ + std::string(queue);
+std::string Keys::binding_member(std::string_view queue) const { return binding_member(queue, queue); }
+
+std::string Keys::binding_member(std::string_view routing_key, std::string_view queue) const {
+  return std::string(routing_key) + separator_ + separator_ + std::string(queue);
+}
+
+std::string Keys::channel(int db, std::string_view exchange, std::string_view routing_key) const {
+  std::string name = prefix + "/" + std::to_string(db) + "." + std::string(exchange);
+  if (!routing_key.empty()) name += "/" + std::string(routing_key);
+  return name;
 }
 
 std::string unacked_tail(std::string_view queue) {

@@ -25,6 +25,9 @@ class Keys {
   std::string binding(std::string_view exchange) const;
   // A member of binding(): <routing key> SEP <pattern> SEP <queue>.
   std::string binding_member(std::string_view queue) const;
+  std::string binding_member(std::string_view routing_key, std::string_view queue) const;
+  // The channel of a fanout exchange: kombu's default fanout_prefix and fanout_patterns.
+  std::string channel(int db, std::string_view exchange, std::string_view routing_key) const;
   const std::string& separator() const { return separator_; }
 
   std::string lease(std::string_view owner) const { return lease_prefix + std::string(owner); }

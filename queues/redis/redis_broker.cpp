@@ -54,6 +54,7 @@ RedisBroker::Impl::Impl(boost::asio::io_context& io, BrokerOptions options)
       inspector_(outbox_, keys_),
       holdings_(keys_, owner_),
       large_(io, options_.connection, keys_, holdings_),
+      broadcasts_(io, options_.connection, connection_, outbox_, keys_),
       recovery_(io, connection_, outbox_, restorer_, keys_, recovery_options(options_.redis, owner_),
                 {.on_renewed = [this](bool held, bool taken) { lease_renewed(held, taken); },
                  .on_recovered =
@@ -147,6 +148,7 @@ void RedisBroker::Impl::stop(std::function<void(std::size_t)> done) {
   pause();
   poll_timer_.cancel();
   if (wakeup_) wakeup_->close();
+  broadcasts_.unbind();
   await_connection_to_stop(5);
   if (!claiming_) restore_all();
 }
@@ -198,6 +200,7 @@ void RedisBroker::Impl::close() {
   connection_.close();
   large_.close();
   if (wakeup_) wakeup_->close();
+  broadcasts_.close();
   recovery_.disconnected();
   for (Timer* timer : {&poll_timer_, &linger_timer_, &due_timer_, &score_timer_, &lost_timer_, &stop_timer_})
     timer->cancel();
@@ -403,6 +406,18 @@ void RedisBroker::purge(std::string queue, std::function<void(Expected<std::uint
   impl_->inspector_.purge(queue, std::move(done));
 }
 void RedisBroker::declare(std::string queue, Done done) { impl_->inspector_.declare(queue, std::move(done)); }
+void RedisBroker::subscribe(std::string exchange, std::string pattern, std::string queue,
+                            OnMessage on_message) {
+  impl_->broadcasts_.subscribe(std::move(exchange), std::move(pattern), std::move(queue),
+                               std::move(on_message));
+}
+bool RedisBroker::broadcast(const Message& message) { return impl_->broadcasts_.send(message); }
+void RedisBroker::open_inbox(std::string queue, std::string exchange, std::string routing_key,
+                             OnMessage on_message, Done ready) {
+  impl_->broadcasts_.open_inbox(std::move(queue), std::move(exchange), std::move(routing_key),
+                                std::move(on_message), std::move(ready));
+}
+void RedisBroker::close_inbox(std::string queue) { impl_->broadcasts_.close_inbox(queue); }
 std::string RedisBroker::display_url() const { return impl_->options_.display_url; }
 const std::string& RedisBroker::owner() const { return impl_->owner_; }
 

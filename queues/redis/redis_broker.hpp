@@ -40,6 +40,12 @@ class RedisBroker final : public Broker {
                std::function<void(Expected<std::vector<QueueInfo>>)> done) override;
   void purge(std::string queue, std::function<void(Expected<std::uint64_t>)> done) override;
   void declare(std::string queue, Done done) override;
+  bool can_broadcast() const override { return true; }
+  void subscribe(std::string exchange, std::string pattern, std::string queue, OnMessage on_message) override;
+  bool broadcast(const Message& message) override;
+  void open_inbox(std::string queue, std::string exchange, std::string routing_key, OnMessage on_message,
+                  Done ready) override;
+  void close_inbox(std::string queue) override;
   std::string display_url() const override;
 
   // The id under which our messages stand in `unacked`, before ':' and a number.

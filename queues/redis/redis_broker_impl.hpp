@@ -4,6 +4,7 @@
 #pragma once
 
 #include "queues/due_queue.hpp"
+#include "queues/redis/broadcast.hpp"
 #include "queues/redis/claim_policy.hpp"
 #include "queues/redis/holdings.hpp"
 #include "queues/redis/inspector.hpp"
@@ -93,6 +94,7 @@ class RedisBroker::Impl : public std::enable_shared_from_this<Impl> {
   Inspector inspector_;
   Holdings holdings_;
   LargeClaim large_;
+  Broadcasts broadcasts_;
   Recovery recovery_;
   std::optional<Wakeup> wakeup_;
   DueQueue due_;

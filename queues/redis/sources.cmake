@@ -2,6 +2,7 @@ target_sources(celeriac_queues PRIVATE
   backoff.cpp
   due_queue.cpp
   stream.cpp
+  redis/broadcast.cpp
   redis/connection.cpp
   redis/connection_options.cpp
   redis/holdings.cpp

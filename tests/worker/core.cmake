@@ -4,6 +4,8 @@ celeriac_test(worker_decisions_test
           node_name_test.cpp routes_test.cpp request_test.cpp log_format_test.cpp redact_test.cpp pidfile_test.cpp
   LIBS celeriac_worker spdlog::spdlog)
 
+celeriac_test(worker_control_test SOURCES events_test.cpp mailbox_test.cpp control_test.cpp LIBS celeriac_worker)
+
 # Celery's own client (Debian's packages) against the conformance worker and a private Redis.
 find_program(DEBIAN_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
 if(DEBIAN_PYTHON3 AND TARGET conformance_worker)

@@ -1,0 +1,167 @@
+#include "worker/control/node_facts.hpp"
+
+#include "config/settings_table.hpp"
+#include "config/version.hpp"
+#include "protocol/repr.hpp"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <cctype>
+
+namespace celeriac {
+namespace {
+
+constexpr std::string_view mask = "********";
+
+bool is_hidden(std::string_view key) {
+  static constexpr std::string_view words[] = {"API",      "TOKEN",     "KEY",       "SECRET",     "PASS",
+                                               "DATABASE", "SIGNATURE", "BEAT_DBURI", "PROFANITIES_LIST"};
+  std::string upper(key);
+  std::transform(upper.begin(), upper.end(), upper.begin(), [](unsigned char c) { return std::toupper(c); });
+  return std::any_of(std::begin(words), std::end(words),
+                     [&](std::string_view word) { return upper.find(word) != std::string::npos; });
+}
+
+// Several stores may be named, separated by commas.
+std::string without_passwords(const std::string& urls) {
+  std::string out;
+  for (std::size_t at = 0; at <= urls.size();) {
+    const std::size_t end = std::min(urls.find(',', at), urls.size());
+    const std::string text = urls.substr(at, end - at);
+    const auto url = parse_url(text);
+    std::string shown = url ? url->display() : text.find('@') == std::string::npos ? text : std::string(mask);
+    if (url && !url->password.empty()) {
+      if (const auto blank = shown.find(":**@"); blank != std::string::npos) shown.replace(blank + 1, 2, mask);
+    }
+    out += (at > 0 ? "," : "") + shown;
+    at = end + 1;
+  }
+  return out;
+}
+
+Json censored(std::string_view key, Json value) {
+  if (value.is_object()) {
+    for (auto& [name, inner] : value.items()) inner = censored(name, std::move(inner));
+    return value;
+  }
+  if (is_hidden(key)) return mask;
+  const bool url = key == "broker_url" || key.find("backend") != std::string_view::npos;
+  if (url && value.is_string()) return without_passwords(value.get<std::string>());
+  return value;
+}
+
+}  // namespace
+
+Json shown_settings(const Settings& settings, bool with_defaults) {
+  const Settings defaults;
+  Json out = Json::object();
+  for (const SettingInfo& setting : settings_table()) {
+    Json value = setting.get(settings);
+    if (!with_defaults && value == setting.get(defaults)) continue;
+    out[std::string(setting.name)] = censored(setting.name, std::move(value));
+  }
+  return out;
+}
+
+Json broker_facts(const Settings& settings) {
+  Json facts = Json::object();
+  const auto url = parse_url(settings.broker_url);
+  const auto or_null = [](const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); };
+  std::string host, user, path;
+  if (url) host = url->host, user = url->user, path = url->path;
+  facts["hostname"] = or_null(host);
+  facts["userid"] = or_null(user);
+  facts["virtual_host"] = path.size() > 1 ? path.substr(1) : "0";
+  facts["port"] = url && url->port != 0 ? url->port : 6379;
+  facts["insist"] = false;
+  facts["ssl"] = url && url->scheme.substr(0, 6) == "rediss";
+  facts["transport"] = "redis";
+  facts["connect_timeout"] = settings.broker_connection_timeout;
+  facts["transport_options"] = Json::object();
+  facts["login_method"] = nullptr;
+  facts["uri_prefix"] = nullptr;
+  facts["heartbeat"] = 0;
+  facts["failover_strategy"] = "round-robin";
+  facts["alternates"] = Json::array();
+  facts["credential_provider"] = nullptr;
+  return facts;
+}
+
+Json pool_facts(const ControlPanel& panel) {
+  const auto& most = panel.settings.worker_max_tasks_per_child;
+  Json facts = Json::object();
+  facts["implementation"] = "celeriac:" + panel.pool.name();
+  facts["max-concurrency"] = panel.pool.slots();
+  facts["processes"] = panel.pool.pids();
+  facts["max-tasks-per-child"] = most && *most > 0 ? Json(*most) : Json("N/A");
+  facts["put-guarded-by-semaphore"] = true;
+  facts["timeouts"] = {panel.settings.task_soft_time_limit.value_or(0), panel.settings.task_time_limit.value_or(0)};
+  facts["writes"] = {{"total", panel.consumer.processed()},
+                     {"avg", "N/A"},
+                     {"all", "N/A"},
+                     {"raw", std::to_string(panel.consumer.processed())},
+                     {"strategy", "fair"},
+                     {"inqueues", {{"total", panel.pool.slots()}, {"active", panel.pool.busy()}}}};
+  return facts;
+}
+
+Json resource_usage() {
+  rusage usage{};
+  if (::getrusage(RUSAGE_SELF, &usage) != 0) return "N/A";
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  return {{"utime", seconds(usage.ru_utime)}, {"stime", seconds(usage.ru_stime)},
+          {"maxrss", usage.ru_maxrss},        {"ixrss", usage.ru_ixrss},
+          {"idrss", usage.ru_idrss},          {"isrss", usage.ru_isrss},
+          {"minflt", usage.ru_minflt},        {"majflt", usage.ru_majflt},
+          {"nswap", usage.ru_nswap},          {"inblock", usage.ru_inblock},
+          {"oublock", usage.ru_oublock},      {"msgsnd", usage.ru_msgsnd},
+          {"msgrcv", usage.ru_msgrcv},        {"nsignals", usage.ru_nsignals},
+          {"nvcsw", usage.ru_nvcsw},          {"nivcsw", usage.ru_nivcsw}};
+}
+
+// kombu's description of a durable queue bound to the direct exchange of its own name.
+Json queue_facts(const std::string& queue) {
+  Json exchange = {{"name", queue},       {"type", "direct"},      {"arguments", nullptr},
+                   {"durable", true},     {"passive", false},      {"auto_delete", false},
+                   {"delivery_mode", nullptr}, {"no_declare", false}};
+  return {{"name", queue},
+          {"exchange", std::move(exchange)},
+          {"routing_key", queue},
+          {"queue_arguments", nullptr},
+          {"binding_arguments", nullptr},
+          {"consumer_arguments", nullptr},
+          {"durable", true},
+          {"exclusive", false},
+          {"auto_delete", false},
+          {"no_ack", false},
+          {"alias", nullptr},
+          {"bindings", Json::array()},
+          {"no_declare", nullptr},
+          {"expires", nullptr},
+          {"message_ttl", nullptr},
+          {"max_length", nullptr},
+          {"max_length_bytes", nullptr},
+          {"max_priority", nullptr}};
+}
+
+std::string report_text(const ControlPanel& panel) {
+  utsname system{};
+  ::uname(&system);
+  std::string text = fmt::format(
+      "\nsoftware -> celeriac:{}\nplatform -> system:{} arch:{}\n            kernel version:{} imp:C++\n"
+      "pool     -> {} x{}\nsettings -> transport:redis results:{}\n\n",
+      version(), system.sysname, system.machine, system.release, panel.pool.name(), panel.pool.slots(),
+      panel.results_url.empty() ? "disabled" : panel.results_url);
+  const Json settings = shown_settings(panel.settings, false);
+  for (const auto& [name, value] : settings.items()) {
+    text += name + ": " + python_repr(value) + "\n";
+  }
+  return text;
+}
+
+}  // namespace celeriac
