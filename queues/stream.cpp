@@ -116,7 +116,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
           io_, [self = shared_from_this()] { self->finish(nullptr, "the socket's path is too long"); });
     }
     stream->socket.async_connect(asio::local::stream_protocol::endpoint(endpoint_.path),
-                                 [self = shared_from_this()](error_code failed) {
+                                 [self = shared_from_this(), stream](error_code failed) {
                                    if (failed) return self->fail(failed);
                                    self->finish(self->stream_, "");
                                  });
@@ -139,16 +139,18 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
       stream_ = plain;
       socket = &plain->socket;
     }
-    asio::async_connect(*socket, found,
-                        [self = shared_from_this(), socket](error_code ec, const tcp::endpoint&) {
-                          if (!self->done_) return;
-                          if (ec) return self->fail(ec);
-                          error_code ignored;  // only latency is at stake
-                          socket->set_option(tcp::no_delay(true), ignored);
-                          socket->set_option(asio::socket_base::keep_alive(true), ignored);
-                          if (self->tls_) return self->handshake();
-                          self->finish(self->stream_, "");
-                        });
+    // Given up, the operation still looks at the socket when it ends: the handler keeps it.
+    asio::async_connect(
+        *socket, found,
+        [self = shared_from_this(), socket, keep = stream_](error_code ec, const tcp::endpoint&) {
+          if (!self->done_) return;
+          if (ec) return self->fail(ec);
+          error_code ignored;  // only latency is at stake
+          socket->set_option(tcp::no_delay(true), ignored);
+          socket->set_option(asio::socket_base::keep_alive(true), ignored);
+          if (self->tls_) return self->handshake();
+          self->finish(self->stream_, "");
+        });
   }
 
   void handshake() {
@@ -160,10 +162,11 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
     if (is_name && SSL_set_tlsext_host_name(tls_->stream.native_handle(), name.c_str()) != 1)
       return finish(nullptr, step_ + ": the server's name cannot be sent");
     if (options.verify) tls_->stream.set_verify_callback(ssl::host_name_verification(name));
-    tls_->stream.async_handshake(ssl::stream_base::client, [self = shared_from_this()](error_code ec) {
-      if (ec) return self->fail(ec);
-      self->finish(self->stream_, "");
-    });
+    tls_->stream.async_handshake(ssl::stream_base::client,
+                                 [self = shared_from_this(), keep = tls_](error_code ec) {
+                                   if (ec) return self->fail(ec);
+                                   self->finish(self->stream_, "");
+                                 });
   }
 
   void fail(error_code ec) { finish(nullptr, step_ + ": " + ec.message()); }
