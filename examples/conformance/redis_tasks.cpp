@@ -2,6 +2,8 @@
 // connection: a slot knows nothing of the worker's.
 #include "conformance/tasks.hpp"
 
+#include "protocol/tagged.hpp"
+
 #include <hiredis/hiredis.h>
 
 #include <cstdlib>
@@ -50,8 +52,17 @@ std::int64_t run(std::initializer_list<std::string_view> words) {
   return reply->integer;
 }
 
-Json echo(Context&, std::string message, std::string key) {
-  run({"RPUSH", key, message});
+// As redis-py writes a value: text and bytes as they are, numbers in digits.
+std::string written(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (const auto tag = celeriac::find_tag(value)) {
+    if (auto bytes = celeriac::bytes_of_tag(*tag)) return *bytes;
+  }
+  return celeriac::dump_json(value);
+}
+
+Json echo(Context&, Json message, std::string key) {
+  run({"RPUSH", key, written(message)});
   return nullptr;
 }
 

@@ -131,6 +131,23 @@ TEST_CASE("updates use up no ids") {
   CHECK(fresh.sql("SELECT last_value FROM task_id_sequence") == "10");
 }
 
+TEST_CASE("expired results are deleted in pieces, others stay") {
+  PostgresServer fresh({"fsync=off"});
+  Settings settings;
+  settings.result_expires = 3600;
+  BackendLoop loop(postgres_store(fresh), settings);
+  REQUIRE(loop.store_now(result_of("young", state::success)).ok());
+  fresh.sql("UPDATE celery_taskmeta SET date_done = now() AT TIME ZONE 'UTC'");
+  fresh.sql(
+      "INSERT INTO celery_taskmeta (id, task_id, status, date_done) SELECT 1000 + n, 'old-' || n, 'SUCCESS', "
+      "now() AT TIME ZONE 'UTC' - interval '2 hours' FROM generate_series(1, 2500) AS n");
+  std::optional<Expected<std::uint64_t>> deleted;
+  loop.backend->cleanup([&](Expected<std::uint64_t> count) { deleted = std::move(count); });
+  REQUIRE(loop.run_until([&] { return deleted.has_value(); }));
+  CHECK(**deleted == 2500);
+  CHECK(fresh.sql("SELECT string_agg(task_id, ',') FROM celery_taskmeta") == "young");
+}
+
 TEST_CASE("times are UTC whatever the session's zone") {
   PostgresServer tokyo({"fsync=off", "timezone=Asia/Tokyo"});
   BackendLoop loop(postgres_store(tokyo));

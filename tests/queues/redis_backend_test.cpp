@@ -48,6 +48,41 @@ TEST_CASE("a result expires when result_expires says, and with 0 never") {
   CHECK(ttl("no-ttl") == -1);
 }
 
+TEST_CASE("the last part of a chord learns that it is the last, once each") {
+  BackendLoop loop(redis_store());
+  REQUIRE(loop.backend->counts_chords());
+  const auto part = [&](const char* id, std::int64_t index, std::string_view state, const char* result) {
+    ChordPart end{"chord", id, index, std::string(state), result};
+    std::optional<Expected<std::optional<ChordParts>>> answer;
+    loop.backend->add_chord_part(std::move(end),
+                                 [&](Expected<std::optional<ChordParts>> all) { answer = std::move(all); });
+    REQUIRE(loop.run_until([&] { return answer.has_value(); }));
+    REQUIRE(answer->has_value());
+    return std::move(**answer);
+  };
+  const auto finish = [&](auto&& call) {
+    std::optional<Status> status;
+    call([&](Status s) { status = std::move(s); });
+    REQUIRE(loop.run_until([&] { return status.has_value(); }));
+    CHECK(status->what == "");
+  };
+  CHECK(!part("a", 1, state::failure, "{}"));
+  CHECK(!part("a", 1, state::success, "[1]"));  // ran again: one part all the same
+  CHECK(!part("a", 1, state::failure, "{}"));   // and a success stays
+  finish([&](Done done) { loop.backend->set_chord_size("chord", 1, std::move(done)); });
+  finish([&](Done done) { loop.backend->grow_chord("chord", std::move(done)); });
+  const auto all = part("b", 0, state::success, "2");
+  REQUIRE(all);
+  CHECK(!all->group);
+  CHECK(all->members == std::vector<std::string>{R"([1, "b", "SUCCESS", 2])", R"([1, "a", "SUCCESS", [1]])"});
+  finish([&](Done done) { loop.backend->save_group("chord", Json::array({1, 2}), std::move(done)); });
+  const auto again = part("b", 0, state::success, "2");
+  REQUIRE(again);
+  CHECK(again->group == Json::array({1, 2}));
+  finish([&](Done done) { loop.backend->forget_chord("chord", std::move(done)); });
+  CHECK(!part("b", 0, state::success, "2"));
+}
+
 TEST_CASE("a prefix gets Celery's underscore unless it ends in a separator") {
   RedisOptions options;
   CHECK(redis::result_prefix(options) == "");

@@ -122,3 +122,54 @@ TEST_CASE("an exception reads as Python's") {
   CHECK(exception_line(SoftTimeLimitExceeded().info()) == "billiard.exceptions.SoftTimeLimitExceeded");
   CHECK(exception_line(BadArguments("no").info()) == "TypeError: no");
 }
+
+TEST_CASE("a composition is sent with the ids its result names") {
+  Call call;
+  Context context(call.job, call.options, call.port, call.soft);
+  const Json result = context.apply(chain({Signature("a", {1}), Signature("b")}));
+  REQUIRE(call.port.requests.size() == 1);
+  const auto& request = std::get<CanvasRequest>(call.port.requests[0]);
+  const Json sent = parse_json(request.signature).value();
+  CHECK(sent["kwargs"]["tasks"][1]["options"]["task_id"] == result[0][0]);
+  CHECK(request.grow_chord.empty());
+  call.port.answer = "no";
+  CHECK_THROWS_AS(context.apply(Signature("a")), TaskError);
+}
+
+TEST_CASE("replace ends the run; add_to_chord needs a chord") {
+  Call call;
+  Body body;
+  Context context(call.job, call.options, call.port, call.soft, &body);
+  CHECK_THROWS_AS(context.add_to_chord(Signature("a")), TaskError);
+  CHECK_THROWS_AS(context.replace(Signature("a")), Ignore);
+  const Json sent = parse_json(std::get<CanvasRequest>(call.port.requests.at(0)).signature).value();
+  CHECK(sent["options"]["task_id"] == "id-1");
+  body.embed["chord"] = Json{{"task", "body"}};
+  call.headers->group = "g";
+  context.add_to_chord(Signature("a"));
+  CHECK(std::get<CanvasRequest>(call.port.requests.at(1)).grow_chord == "g");
+}
+
+TEST_CASE("built-in tasks run registered functions in the same run") {
+  Call call;
+  App app;
+  app.task("add", [](Context&, int x, int y) { return x + y; }, {.params = {"x", "y"}});
+  CHECK(app.tasks().size() == 1);
+  Context context(call.job, call.options, call.port, call.soft, nullptr, &app);
+  const auto run = [&](const char* name, const Json& args, const char* kwargs) {
+    return app.find(name)->body(context, args, parse_json(kwargs).value());
+  };
+  CHECK(run("celery.starmap", Json::array(), R"({"task": {"task": "add"}, "it": [[1, 2], [3, 4]]})") ==
+        Json::array({3, 7}));
+  CHECK(run("celery.map", Json::array(), R"({"task": {"task": "add", "args": [10]}, "it": [1, 2]})") ==
+        Json::array({11, 12}));
+  CHECK_THROWS_AS(run("celery.map", Json::array(), R"({"task": {"task": "nobody"}, "it": [1]})"), TaskError);
+  CHECK_THROWS_AS(run("celery.map", Json::array(), R"({"task": 5, "it": [1]})"), BadArguments);
+  CHECK(run("celery.accumulate", Json::array({1, 2}), R"({"index": -1})") == 2);
+  CHECK_THROWS_AS(run("celery.accumulate", Json::array({1}), R"({"index": 1})"), TaskError);
+  CHECK_THROWS_AS(run("celery.chain", Json::array(), "{}"), TaskError);
+  const char* parts = R"({"result": [[["a", null], null]]})";
+  CHECK(run("celery.chord_unlock", Json::array({"g", {{"task", "body"}}}), parts).is_null());
+  call.port.answer = chord_not_ready;
+  CHECK_THROWS_AS(run("celery.chord_unlock", Json::array({"g", {{"task", "body"}}}), parts), Retry);
+}

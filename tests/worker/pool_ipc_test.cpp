@@ -74,6 +74,11 @@ TEST_CASE("every kind of frame comes back as it went") {
   round_trip(ipc::Asked{3, send});
   round_trip(ipc::Asked{3, StateRequest{"S", "{}"}});
   round_trip(ipc::Asked{3, LogRequest{2, "x"}});
+  const auto canvas = round_trip(ipc::Asked{3, CanvasRequest{R"({"task": "t"})", "g"}});
+  CHECK(std::get<CanvasRequest>(canvas.request).grow_chord == "g");
+  const auto unlock = round_trip(ipc::Asked{3, UnlockRequest{"g", "{}", "[]"}});
+  CHECK(std::get<UnlockRequest>(unlock.request).results == "[]");
+  round_trip(ipc::Asked{3, CleanupRequest{}});
 }
 
 TEST_CASE("every outcome comes back as it went") {

@@ -91,6 +91,10 @@ TEST_CASE("an ignored result stores nothing, errors only on request") {
   facts.policy = &policy;
   facts.ignore_result = true;
   CHECK(settle(Returned{"5", "", "[]"}, facts).status.empty());
+  CHECK(settle(Returned{"5", "", "[]"}, facts).ended == "SUCCESS");  // callbacks get the value all the same
+  CHECK(settle(Returned{"5", "", "[]"}, facts).result == "5");
+  CHECK(settle_revoked("revoked", facts).ended == "REVOKED");
+  CHECK(settle(asked_retry(), facts).ended.empty());
   CHECK(settle(threw(), facts).status.empty());
   CHECK(settle(asked_retry(), facts).status.empty());
   CHECK(settle_revoked("revoked", facts).status.empty());
