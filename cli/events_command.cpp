@@ -12,9 +12,10 @@
 namespace celeriac {
 
 int events_command(CommandContext& context, const Arguments& args) {
-  auto options = command_options("celeriac events",
-                                 "Prints the events of all nodes as they happen, until it is interrupted. Nodes send "
-                                 "task events when they run with -E or after `celeriac control enable_events`.");
+  auto options =
+      command_options("celeriac events",
+                      "Prints the events of all nodes as they happen, until it is interrupted. Nodes send "
+                      "task events when they run with -E or after `celeriac control enable_events`.");
   bool dump = false, json = false;
   options->add_flag("-d,--dump", dump, "one line an event; this is what it does in any case");
   options->add_flag("-j,--json", json, "print each event as JSON");

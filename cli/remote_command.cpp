@@ -219,10 +219,11 @@ int print_unreachable(CommandContext& context, const std::string& what) {
 
 int remote_command(CommandContext& context, const Arguments& args, CommandKind kind) {
   const bool inspect = kind == CommandKind::inspect;
-  auto options = command_options(inspect ? "celeriac inspect" : "celeriac control",
-                                 inspect ? "Asks nodes for what they hold, run and are. No reply at all: exit code 69."
-                                         : "Tells nodes what to do. No reply at all: exit code 69; a node that "
-                                           "refuses: 1.");
+  auto options =
+      command_options(inspect ? "celeriac inspect" : "celeriac control",
+                      inspect ? "Asks nodes for what they hold, run and are. No reply at all: exit code 69."
+                              : "Tells nodes what to do. No reply at all: exit code 69; a node that "
+                                "refuses: 1.");
   RemoteOptions remote;
   std::string method;
   std::vector<std::string> given;

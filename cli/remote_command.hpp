@@ -15,7 +15,7 @@
 namespace celeriac {
 
 struct RemoteOptions {
-  double timeout = 1;  // seconds to wait for the next reply
+  double timeout = 1;                    // seconds to wait for the next reply
   std::vector<std::string> destination;  // empty: everybody
   bool json = false;
 };

@@ -30,7 +30,8 @@ class RateLimit {
   const std::deque<JobId>& waiting() const { return waiting_; }
   double rate() const { return rate_; }
 
-  // Requests that already wait keep their order and follow the new rate; its first token is there. 0: no limit.
+  // Requests that already wait keep their order and follow the new rate; its first token is there. 0: no
+  // limit.
   void set_rate(double per_second) { rate_ = per_second, token_at_ = 0; }
 
  private:

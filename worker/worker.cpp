@@ -182,9 +182,8 @@ void Worker::build_monitoring() {
   panel.started_at = unix_now();
   panel.send_heartbeat = [this] { heart_->beat_once(); };
   panel.shut_down = [this] {
-    boost::asio::post(io_, [this] {
-      take_step(shutdown_.on_request(Shutdown::Request::term, consumer_->running() > 0));
-    });
+    boost::asio::post(
+        io_, [this] { take_step(shutdown_.on_request(Shutdown::Request::term, consumer_->running() > 0)); });
   };
   control_ = std::make_unique<RemoteControl>(io_, *broker_, std::move(panel));
 }

@@ -79,8 +79,7 @@ void Broadcasts::received(Reply push) {
 bool Broadcasts::send(const Message& message) {
   if (!commands_.ready()) return false;
   commands_.send(
-      {"PUBLISH",
-       keys_.channel(options_.db, message.properties.exchange, message.properties.routing_key),
+      {"PUBLISH", keys_.channel(options_.db, message.properties.exchange, message.properties.routing_key),
        encode_envelope(message)},
       nullptr);
   return true;
@@ -99,9 +98,8 @@ void Broadcasts::open_inbox(std::string queue, std::string exchange, std::string
   inboxes_[std::move(queue)] = inbox;
   Request request;
   request.add("SADD", inbox->binding, inbox->member);
-  outbox_.send(std::move(request), [ready = std::move(ready)](Reply reply) {
-    ready(Status{reply.problem()});
-  });
+  outbox_.send(std::move(request),
+               [ready = std::move(ready)](Reply reply) { ready(Status{reply.problem()}); });
   Connection::Handlers handlers;
   handlers.on_up = [this, weak = std::weak_ptr(inbox)] {
     if (const auto open = weak.lock()) pop(open);

@@ -129,8 +129,8 @@ struct Node {
     };
     outlet.flush_soon = [] {};
     events = std::make_unique<EventDispatcher>(o, clock, outlet);
-    Consumer::Parts parts{io,     app,     settings,  broker, *stores,
-                          pool,   "w1@host", {"celery"}, {.concurrency = 2}, events.get()};
+    Consumer::Parts parts{io,        app,        settings,           broker,      *stores, pool,
+                          "w1@host", {"celery"}, {.concurrency = 2}, events.get()};
     auto made = Consumer::create(std::move(parts));
     REQUIRE(made);
     consumer = std::move(*made);

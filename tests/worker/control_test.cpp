@@ -133,7 +133,8 @@ TEST_CASE("terminate ends what runs") {
   Node node(true);
   node.deliver("a");
   node.begin(0);
-  CHECK(node.ask("revoke", {{"task_id", "a"}, {"terminate", true}, {"signal", "KILL"}})["ok"] == "terminate: a");
+  CHECK(node.ask("revoke", {{"task_id", "a"}, {"terminate", true}, {"signal", "KILL"}})["ok"] ==
+        "terminate: a");
   CHECK(node.pool.terminated.at(node.pool.jobs[0].id) == SIGKILL);
   Lost lost;
   lost.terminated = true;
@@ -141,7 +142,8 @@ TEST_CASE("terminate ends what runs") {
   node.finish(0, lost);
   CHECK(node.told().back() == "task-revoked a");
   CHECK(node.rows.back().status == "REVOKED");
-  CHECK(node.ask("terminate", {{"signal", "SIGTERM"}, {"task_id", {"zz"}}})["ok"] == "terminate: tasks unknown");
+  CHECK(node.ask("terminate", {{"signal", "SIGTERM"}, {"task_id", {"zz"}}})["ok"] ==
+        "terminate: tasks unknown");
   CHECK(node.ask("terminate", {{"signal", "SIGNONE"}, {"task_id", "a"}})["error"] ==
         "ValueError('no such signal: SIGNONE')");
 }
@@ -156,8 +158,9 @@ TEST_CASE("stamps revoke as ids do") {
   node.begin(0);
   CHECK(node.ask("revoke_by_stamped_headers", {{"headers", {{"order", "99"}}}, {"terminate", true}})["ok"] ==
         "headers {'order': '99'} were not terminated");
-  CHECK(node.ask("revoke_by_stamped_headers", {{"headers", {{"order", {"18"}}}}, {"terminate", true}})["ok"] ==
-        "headers {'order': ['18']} revoked");
+  CHECK(
+      node.ask("revoke_by_stamped_headers", {{"headers", {{"order", {"18"}}}}, {"terminate", true}})["ok"] ==
+      "headers {'order': ['18']} revoked");
   CHECK(node.pool.terminated.size() == 1);
   CHECK(node.ask("revoke_by_stamped_headers", {{"headers", {"run=r1"}}})["ok"] ==
         "headers {'run': 'r1'} flagged as revoked, but not terminated");
@@ -228,7 +231,8 @@ TEST_CASE("queues, slots and events change while the node runs") {
 TEST_CASE("nodes tell each other what is revoked") {
   Node node;
   node.ask("revoke", {{"task_id", "mine"}});
-  const Json answer = node.ask("hello", {{"from_node", "w2@host"}, {"revoked", {{"theirs", {12.5, "theirs"}}}}});
+  const Json answer =
+      node.ask("hello", {{"from_node", "w2@host"}, {"revoked", {{"theirs", {12.5, "theirs"}}}}});
   CHECK(answer["revoked"]["mine"][0].is_number_float());
   CHECK(answer["revoked"]["mine"][1] == "mine");
   CHECK(answer["clock"].is_number());
@@ -239,7 +243,8 @@ TEST_CASE("nodes tell each other what is revoked") {
 TEST_CASE("what cannot be done is answered in Python's words") {
   Node node;
   CHECK(node.ask("nosuch")["error"] == "KeyError('nosuch')");
-  CHECK(node.ask("revoke")["error"] == "TypeError(\"revoke() missing 1 required positional argument: 'task_id'\")");
+  CHECK(node.ask("revoke")["error"] ==
+        "TypeError(\"revoke() missing 1 required positional argument: 'task_id'\")");
   CHECK(node.ask("rate_limit")["error"] ==
         "TypeError(\"rate_limit() missing 2 required positional arguments: 'task_name' and 'rate_limit'\")");
   CHECK(node.ask("enable_events", {{"x", 1}})["error"] ==
@@ -253,7 +258,8 @@ TEST_CASE("a run is told from beginning to end, in order") {
   node.begin(0);
   node.finish(0, Returned{"3", "", "[]"});
   node.deliver("x", "t.unknown");
-  CHECK(node.told() == std::vector<std::string>{"task-received a", "task-started a", "task-succeeded a", "task-failed x"});
+  CHECK(node.told() ==
+        std::vector<std::string>{"task-received a", "task-started a", "task-succeeded a", "task-failed x"});
   Node quiet;
   quiet.deliver("a");
   quiet.begin(0);

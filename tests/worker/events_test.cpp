@@ -160,7 +160,8 @@ TEST_CASE("each end of a run is told in Celery's words") {
   CHECK(success[0].fields.members() == "\"result\": \"[1, 'x']\", \"runtime\": 0.25, ");
   const auto failure = of(threw, Verdict::nothing);
   CHECK(types(failure) == std::vector<std::string>{"task-failed"});
-  CHECK(failure[0].fields.members() == "\"exception\": \"ValueError('boom')\", \"traceback\": \"Traceback\", ");
+  CHECK(failure[0].fields.members() ==
+        "\"exception\": \"ValueError('boom')\", \"traceback\": \"Traceback\", ");
   CHECK(types(of(threw, Verdict::bury)) == std::vector<std::string>{"task-rejected", "task-failed"});
   CHECK(types(of(retry, Verdict::ack)) == std::vector<std::string>{"task-retried"});
   CHECK(types(of(Ignored{}, Verdict::ack)).empty());

@@ -13,7 +13,8 @@ using namespace celeriac;
 
 namespace {
 
-Message request_message(const std::string& body, const std::string& headers = "{\"clock\": 7, \"expires\": 0}") {
+Message request_message(const std::string& body,
+                        const std::string& headers = "{\"clock\": 7, \"expires\": 0}") {
   Message message;
   message.headers = headers;
   message.body = body;

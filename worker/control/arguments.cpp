@@ -55,7 +55,8 @@ bool CommandArguments::truth(std::string_view name) const {
   const Json& value = (*this)[name];
   if (value.is_boolean()) return value.get<bool>();
   if (value.is_number()) return value.get<double>() != 0;
-  return !value.is_null() && !value.empty() && !(value.is_string() && value.get_ref<const std::string&>().empty());
+  return !value.is_null() && !value.empty() &&
+         !(value.is_string() && value.get_ref<const std::string&>().empty());
 }
 
 Expected<std::int64_t> CommandArguments::integer(std::string_view name, std::int64_t otherwise) const {
@@ -96,7 +97,8 @@ std::vector<std::string> CommandArguments::texts(std::string_view name) const {
   return out;
 }
 
-Expected<bool> check_arguments(std::string_view command, const CommandSignature& signature, const Json& given) {
+Expected<bool> check_arguments(std::string_view command, const CommandSignature& signature,
+                               const Json& given) {
   const bool none = given.is_null();
   if (!none && !given.is_object()) {
     return unexpected(type_error("argument after ** must be a mapping"));
@@ -113,9 +115,9 @@ Expected<bool> check_arguments(std::string_view command, const CommandSignature&
     if (none || !given.contains(name)) missing.push_back(name);
   }
   if (missing.empty()) return true;
-  return unexpected(type_error(fmt::format("{}() missing {} required positional argument{}: {}", command,
-                                           missing.size(), missing.size() == 1 ? "" : "s",
-                                           quoted_list(missing))));
+  return unexpected(
+      type_error(fmt::format("{}() missing {} required positional argument{}: {}", command, missing.size(),
+                             missing.size() == 1 ? "" : "s", quoted_list(missing))));
 }
 
 Expected<int> parse_signal(const Json& signal) {

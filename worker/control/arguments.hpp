@@ -16,7 +16,7 @@ class CommandArguments {
  public:
   explicit CommandArguments(const Json& object) : object_(object) {}
 
-  bool given(std::string_view name) const;  // and not null
+  bool given(std::string_view name) const;              // and not null
   const Json& operator[](std::string_view name) const;  // null when not given
   std::string text(std::string_view name, std::string_view otherwise = {}) const;
   bool truth(std::string_view name) const;  // Python's
@@ -36,7 +36,8 @@ struct CommandSignature {
   std::vector<std::string_view> required, optional;
   bool open = true;
 };
-Expected<bool> check_arguments(std::string_view command, const CommandSignature& signature, const Json& given);
+Expected<bool> check_arguments(std::string_view command, const CommandSignature& signature,
+                               const Json& given);
 
 // repr() of an exception with one text argument: ValueError('x').
 std::string exception_repr(std::string_view type, std::string_view text);

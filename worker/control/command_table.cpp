@@ -58,7 +58,8 @@ const std::vector<ControlCommand>& control_commands() {
     auto& add = control("add_consumer", "consume from one more queue", remote::add_consumer);
     add.signature.required = {"queue"};
     add.usage = "queue [exchange [type [routing_key]]]";
-    add.positional = {{"queue", A::text}, {"exchange", A::text}, {"exchange_type", A::text}, {"routing_key", A::text}};
+    add.positional = {
+        {"queue", A::text}, {"exchange", A::text}, {"exchange_type", A::text}, {"routing_key", A::text}};
     auto& autoscale = control("autoscale", "change the bounds of autoscaling", remote::autoscale);
     autoscale.signature = {{}, {"max", "min"}, false};
     autoscale.usage = "[max [min]]";

@@ -18,11 +18,11 @@ struct ControlCommand {
   CommandKind kind;
   std::string_view help;       // one line
   std::string_view usage;      // of its arguments on a command line
-  CommandSignature signature;         // of the message
+  CommandSignature signature;  // of the message
   // Positional arguments of the command line, and the name that takes all the rest.
   std::vector<std::pair<std::string_view, ArgumentKind>> positional = {};
   std::string_view rest = {};
-  bool visible = true;         // listed
+  bool visible = true;  // listed
   bool answers = true;
   // The Error is the text of the "error" reply: Python's repr of an exception.
   Expected<Json> (*run)(ControlPanel&, const CommandArguments&) = nullptr;

@@ -29,7 +29,8 @@ std::string joined(const std::vector<std::string>& texts) {
   return out;
 }
 
-Answer revoke_ids(ControlPanel& panel, const std::vector<std::string>& ids, bool terminate, const Json& signal) {
+Answer revoke_ids(ControlPanel& panel, const std::vector<std::string>& ids, bool terminate,
+                  const Json& signal) {
   int number = 0;
   if (terminate) {
     const auto parsed = parse_signal(signal);
@@ -74,12 +75,14 @@ Answer revoke_by_stamped_headers(ControlPanel& panel, const CommandArguments& ar
     Json object = Json::object();
     for (const std::string& pair : args.texts("headers")) {
       const auto equals = pair.find('=');
-      if (equals == std::string::npos) return unexpected(exception_repr("IndexError", "list index out of range"));
+      if (equals == std::string::npos)
+        return unexpected(exception_repr("IndexError", "list index out of range"));
       object[pair.substr(0, equals)] = pair.substr(equals + 1);
     }
     headers = std::move(object);
   }
-  if (!headers.is_object()) return unexpected(exception_repr("TypeError", "headers must be a mapping or a list"));
+  if (!headers.is_object())
+    return unexpected(exception_repr("TypeError", "headers must be a mapping or a list"));
   const std::string shown = python_repr(headers, 0);
   const Stamps wanted = read_stamps(dump_json(headers));
 
@@ -87,7 +90,8 @@ Answer revoke_by_stamped_headers(ControlPanel& panel, const CommandArguments& ar
   if (args.truth("terminate")) {
     std::vector<std::string> ids;
     for (const auto& [job, request] : panel.consumer.requests()) {
-      if (request.phase != Request::Phase::running || !stamp_matches(request.headers->stamps, wanted)) continue;
+      if (request.phase != Request::Phase::running || !stamp_matches(request.headers->stamps, wanted))
+        continue;
       ids.push_back(request.id());
       for (const auto& [header, values] : read_stamps(request.headers->stamps)) {
         const auto found = wanted.find(header);
@@ -146,8 +150,9 @@ Answer add_consumer(ControlPanel& panel, const CommandArguments& args) {
   const std::string queue = args.text("queue"), exchange = args.text("exchange");
   if (queue.empty()) return unexpected(exception_repr("ValueError", "a queue needs a name"));
   if (!exchange.empty() && exchange != queue) {
-    log(LogLevel::warning, fmt::format("add_consumer {}: the exchange '{}' is left to whoever publishes to it",
-                                       queue, exchange));
+    log(LogLevel::warning,
+        fmt::format("add_consumer {}: the exchange '{}' is left to whoever publishes to it", queue,
+                    exchange));
   }
   panel.consumer.add_queue(queue);
   log(LogLevel::info, "Started consuming from " + queue);

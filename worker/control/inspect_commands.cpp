@@ -137,7 +137,8 @@ Answer clock(ControlPanel& panel, const CommandArguments&) { return Json{{"clock
 
 Answer conf(ControlPanel& panel, const CommandArguments& args) {
   const Json& wanted = args["with_defaults"];
-  const bool text_no = wanted.is_string() && (wanted == "false" || wanted == "False" || wanted == "0" || wanted == "no");
+  const bool text_no =
+      wanted.is_string() && (wanted == "false" || wanted == "False" || wanted == "0" || wanted == "no");
   return shown_settings(panel.settings, args.truth("with_defaults") && !text_no);
 }
 
@@ -176,7 +177,8 @@ Answer hello(ControlPanel& panel, const CommandArguments& args) {
 
 Answer memsample(ControlPanel& panel, const CommandArguments&) {
   std::string sample = memory_now();
-  if (panel.memory_samples.size() >= most_memory_samples) panel.memory_samples.erase(panel.memory_samples.begin());
+  if (panel.memory_samples.size() >= most_memory_samples)
+    panel.memory_samples.erase(panel.memory_samples.begin());
   panel.memory_samples.push_back(sample);
   return Json(sample);
 }
@@ -186,9 +188,11 @@ Answer memdump(ControlPanel& panel, const CommandArguments& args) {
   if (!wanted) return tl::unexpected(wanted.error());
   const auto& samples = panel.memory_samples;
   if (samples.empty()) return Json("- rss: (no samples collected).\n");
-  const std::size_t count = std::min(samples.size(), static_cast<std::size_t>(std::max<std::int64_t>(1, *wanted)));
+  const std::size_t count =
+      std::min(samples.size(), static_cast<std::size_t>(std::max<std::int64_t>(1, *wanted)));
   std::string text = "- rss (sample):\n";
-  for (std::size_t i = samples.size() - count; i < samples.size(); ++i) text += "-    > " + samples[i] + ",\n";
+  for (std::size_t i = samples.size() - count; i < samples.size(); ++i)
+    text += "-    > " + samples[i] + ",\n";
   return Json(text + "- rss (end): " + memory_now() + ".\n");
 }
 

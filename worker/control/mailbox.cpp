@@ -85,7 +85,8 @@ Expected<ControlRequest> read_control_request(const Message& message) {
 
 bool is_for(const ControlRequest& request, const std::string& node) {
   if (!request.destination.empty()) {
-    return std::find(request.destination.begin(), request.destination.end(), node) != request.destination.end();
+    return std::find(request.destination.begin(), request.destination.end(), node) !=
+           request.destination.end();
   }
   if (!request.pattern.empty() && !request.matcher.empty()) {
     return matches(node, request.pattern, request.matcher);

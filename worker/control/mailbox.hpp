@@ -14,8 +14,8 @@ namespace celeriac {
 inline constexpr std::string_view control_exchange = "celery.pidbox";
 inline constexpr std::string_view reply_exchange = "reply.celery.pidbox";
 
-std::string mailbox_queue(std::string_view node);        // <node>.celery.pidbox
-std::string reply_queue(std::string_view routing_key);   // <key>.reply.celery.pidbox
+std::string mailbox_queue(std::string_view node);       // <node>.celery.pidbox
+std::string reply_queue(std::string_view routing_key);  // <key>.reply.celery.pidbox
 
 struct ControlRequest {
   std::string method;

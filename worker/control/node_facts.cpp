@@ -17,8 +17,8 @@ namespace {
 constexpr std::string_view mask = "********";
 
 bool is_hidden(std::string_view key) {
-  static constexpr std::string_view words[] = {"API",      "TOKEN",     "KEY",       "SECRET",     "PASS",
-                                               "DATABASE", "SIGNATURE", "BEAT_DBURI", "PROFANITIES_LIST"};
+  static constexpr std::string_view words[] = {
+      "API", "TOKEN", "KEY", "SECRET", "PASS", "DATABASE", "SIGNATURE", "BEAT_DBURI", "PROFANITIES_LIST"};
   std::string upper(key);
   std::transform(upper.begin(), upper.end(), upper.begin(), [](unsigned char c) { return std::toupper(c); });
   return std::any_of(std::begin(words), std::end(words),
@@ -34,7 +34,8 @@ std::string without_passwords(const std::string& urls) {
     const auto url = parse_url(text);
     std::string shown = url ? url->display() : text.find('@') == std::string::npos ? text : std::string(mask);
     if (url && !url->password.empty()) {
-      if (const auto blank = shown.find(":**@"); blank != std::string::npos) shown.replace(blank + 1, 2, mask);
+      if (const auto blank = shown.find(":**@"); blank != std::string::npos)
+        shown.replace(blank + 1, 2, mask);
     }
     out += (at > 0 ? "," : "") + shown;
     at = end + 1;
@@ -98,7 +99,8 @@ Json pool_facts(const ControlPanel& panel) {
   facts["processes"] = panel.pool.pids();
   facts["max-tasks-per-child"] = most && *most > 0 ? Json(*most) : Json("N/A");
   facts["put-guarded-by-semaphore"] = true;
-  facts["timeouts"] = {panel.settings.task_soft_time_limit.value_or(0), panel.settings.task_time_limit.value_or(0)};
+  facts["timeouts"] = {panel.settings.task_soft_time_limit.value_or(0),
+                       panel.settings.task_time_limit.value_or(0)};
   facts["writes"] = {{"total", panel.consumer.processed()},
                      {"avg", "N/A"},
                      {"all", "N/A"},
@@ -114,21 +116,19 @@ Json resource_usage() {
   const auto seconds = [](const timeval& t) {
     return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
   };
-  return {{"utime", seconds(usage.ru_utime)}, {"stime", seconds(usage.ru_stime)},
-          {"maxrss", usage.ru_maxrss},        {"ixrss", usage.ru_ixrss},
-          {"idrss", usage.ru_idrss},          {"isrss", usage.ru_isrss},
-          {"minflt", usage.ru_minflt},        {"majflt", usage.ru_majflt},
-          {"nswap", usage.ru_nswap},          {"inblock", usage.ru_inblock},
-          {"oublock", usage.ru_oublock},      {"msgsnd", usage.ru_msgsnd},
-          {"msgrcv", usage.ru_msgrcv},        {"nsignals", usage.ru_nsignals},
-          {"nvcsw", usage.ru_nvcsw},          {"nivcsw", usage.ru_nivcsw}};
+  return {{"utime", seconds(usage.ru_utime)}, {"stime", seconds(usage.ru_stime)}, {"maxrss", usage.ru_maxrss},
+          {"ixrss", usage.ru_ixrss},          {"idrss", usage.ru_idrss},          {"isrss", usage.ru_isrss},
+          {"minflt", usage.ru_minflt},        {"majflt", usage.ru_majflt},        {"nswap", usage.ru_nswap},
+          {"inblock", usage.ru_inblock},      {"oublock", usage.ru_oublock},      {"msgsnd", usage.ru_msgsnd},
+          {"msgrcv", usage.ru_msgrcv},        {"nsignals", usage.ru_nsignals},    {"nvcsw", usage.ru_nvcsw},
+          {"nivcsw", usage.ru_nivcsw}};
 }
 
 // kombu's description of a durable queue bound to the direct exchange of its own name.
 Json queue_facts(const std::string& queue) {
-  Json exchange = {{"name", queue},       {"type", "direct"},      {"arguments", nullptr},
-                   {"durable", true},     {"passive", false},      {"auto_delete", false},
-                   {"delivery_mode", nullptr}, {"no_declare", false}};
+  Json exchange = {
+      {"name", queue},    {"type", "direct"},     {"arguments", nullptr},     {"durable", true},
+      {"passive", false}, {"auto_delete", false}, {"delivery_mode", nullptr}, {"no_declare", false}};
   return {{"name", queue},
           {"exchange", std::move(exchange)},
           {"routing_key", queue},

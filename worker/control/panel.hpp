@@ -22,8 +22,8 @@ struct ControlPanel {
   Pool& pool;
   EventDispatcher& events;
   LamportClock& clock;
-  std::string results_url = {};              // without its password
-  double started_at = 0;                // Unix seconds
+  std::string results_url = {};               // without its password
+  double started_at = 0;                      // Unix seconds
   std::function<void()> send_heartbeat = {};  // freq 5, no load: as Celery answers the command
   std::function<void()> shut_down = {};       // warm
   std::vector<std::string> memory_samples = {};

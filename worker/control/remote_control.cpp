@@ -25,7 +25,8 @@ void RemoteControl::listen() {
 
 void RemoteControl::received(Message&& message) {
   const auto request = read_control_request(message);
-  if (!request) return log(LogLevel::error, "remote control: a message cannot be read: " + request.error().what);
+  if (!request)
+    return log(LogLevel::error, "remote control: a message cannot be read: " + request.error().what);
   panel_.clock.adjust(request->clock);
   if (!is_for(*request, panel_.node)) return;
   if (log_enabled(LogLevel::debug)) {
@@ -64,8 +65,9 @@ void RemoteControl::mingle() {
       if (!error) end_mingle();
     });
   };
-  broker_.open_inbox(reply_queue(mingle_key_), std::string(reply_exchange), mingle_key_,
-                     [this](Message&& message) { merge(message); }, ask);
+  broker_.open_inbox(
+      reply_queue(mingle_key_), std::string(reply_exchange), mingle_key_,
+      [this](Message&& message) { merge(message); }, ask);
 }
 
 void RemoteControl::merge(const Message& message) {
@@ -74,11 +76,13 @@ void RemoteControl::merge(const Message& message) {
   panel_.clock.adjust(reply->clock);
   if (!reply->value.is_object()) return;
   ++neighbours_;
-  if (const auto clock = reply->value.find("clock"); clock != reply->value.end() && clock->is_number_unsigned()) {
+  if (const auto clock = reply->value.find("clock");
+      clock != reply->value.end() && clock->is_number_unsigned()) {
     panel_.clock.adjust(clock->get<std::uint64_t>());
   }
   const auto revoked = reply->value.find("revoked");
-  if (revoked == reply->value.end() || !revoked->is_object() || revoked->size() > most_revoked_from_one) return;
+  if (revoked == reply->value.end() || !revoked->is_object() || revoked->size() > most_revoked_from_one)
+    return;
   const double now = unix_now();  // their times are of a clock that means nothing here
   for (const auto& [id, when] : revoked->items()) panel_.consumer.revoked().add(id, now);
 }

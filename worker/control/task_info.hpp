@@ -9,7 +9,7 @@ namespace celeriac {
 struct TaskInfoOptions {
   std::string node;
   const std::vector<std::string>* accept = nullptr;  // content types
-  bool safe = false;  // arguments as their reprs, not as values
+  bool safe = false;                                 // arguments as their reprs, not as values
 };
 
 Json task_info(const Request& request, const TaskInfoOptions& options);

@@ -23,8 +23,8 @@ class EventDispatcher {
   struct Options {
     std::string node;
     int pid = 0;
-    bool task_events = false;         // -E: all groups, for good (as in Celery)
-    std::size_t most_kept = 10000;    // task events while there is no connection
+    bool task_events = false;       // -E: all groups, for good (as in Celery)
+    std::size_t most_kept = 10000;  // task events while there is no connection
   };
   struct Outlet {
     std::function<bool(const Message&)> send;  // false: there is no connection

@@ -39,7 +39,8 @@ EventFields worker_fields(double interval, const NodeLoad* load) {
   return fields;
 }
 
-Heart::Heart(boost::asio::io_context& io, EventDispatcher& events, double interval, std::function<NodeLoad()> load)
+Heart::Heart(boost::asio::io_context& io, EventDispatcher& events, double interval,
+             std::function<NodeLoad()> load)
     : events_(events), interval_(interval), load_(std::move(load)), timer_(io) {}
 
 void Heart::start() {

@@ -22,10 +22,11 @@ EventFields worker_fields(double interval, const NodeLoad* load);
 class Heart {
  public:
   // `interval` in seconds.
-  Heart(boost::asio::io_context& io, EventDispatcher& events, double interval, std::function<NodeLoad()> load);
+  Heart(boost::asio::io_context& io, EventDispatcher& events, double interval,
+        std::function<NodeLoad()> load);
 
-  void start();  // also after a reconnect
-  void stop();   // says goodbye
+  void start();      // also after a reconnect
+  void stop();       // says goodbye
   void beat_once();  // freq 5, no load
 
  private:

@@ -96,9 +96,7 @@ std::optional<TaskEvent> ended_event(const Outcome& outcome, JobId job, double s
                 .text_or_null("traceback", o.traceback);
             return event;
           },
-          [](const HardTimeout& o) {
-            return failed("TimeLimitExceeded(" + python_float(o.limit) + ")", {});
-          },
+          [](const HardTimeout& o) { return failed("TimeLimitExceeded(" + python_float(o.limit) + ")", {}); },
           [&](const Lost& o) {
             const auto lost = [](const Lost& how, JobId which) {
               TaskEvent event = failed(lost_exception(how, which).repr(), {});
