@@ -56,7 +56,8 @@ Parameters::Parameters(const TaskOptions& options, const std::vector<bool>& may_
   }
 }
 
-std::vector<const Json*> Parameters::match(std::string_view task, const Json& args, const Json& kwargs) const {
+std::vector<const Json*> Parameters::match(std::string_view task, const Json& args,
+                                           const Json& kwargs) const {
   std::vector<const Json*> values(parameters_.size(), nullptr);
   const std::size_t positional = std::min(args.size(), parameters_.size());
   for (std::size_t i = 0; i < positional; ++i) values[i] = &args[i];
