@@ -10,7 +10,7 @@ namespace {
 
 class Writer {
  public:
-  Writer() { out_ = "\x80\x03"; }  // 3 for bytes; every Python 3 reads it
+  Writer() { out_ = "\x80\x04"; }  // 4 for names with dots; Python reads it since 3.4
 
   void value(const Json& json) {
     using Type = Json::value_t;
@@ -84,6 +84,16 @@ class Writer {
     out_ += 'u';
   }
 
+  // What Python calls with the value's text to have the value.
+  static std::string_view maker_of(std::string_view type) {
+    if (type == "decimal") return "cdecimal\nDecimal\n";
+    if (type == "uuid") return "cuuid\nUUID\n";
+    if (type == "datetime") return "cdatetime\ndatetime.fromisoformat\n";
+    if (type == "date") return "cdatetime\ndate.fromisoformat\n";
+    if (type == "time") return "cdatetime\ntime.fromisoformat\n";
+    return {};
+  }
+
   bool tagged(const Json& json, const Tag& tag) {
     if (const auto bytes = bytes_of_tag(tag)) {
       out_ += 'B';
@@ -91,11 +101,11 @@ class Writer {
       out_ += *bytes;
       return true;
     }
-    const bool decimal = tag.type == "decimal";
-    if (!decimal && tag.type != "uuid") return false;
+    const std::string_view maker = maker_of(tag.type);
+    if (maker.empty()) return false;
     const auto content = tagged_text(json);
     if (!content) return false;
-    out_ += decimal ? "cdecimal\nDecimal\n" : "cuuid\nUUID\n";
+    out_ += maker;
     text(*content);
     out_ += "\x85R";  // a tuple of one, called with it
     return true;

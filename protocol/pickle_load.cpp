@@ -257,6 +257,9 @@ class Machine {
     if (only && only->kind == Node::Kind::scalar && only->scalar.is_string()) {
       if (name == "decimal.Decimal") return push(make_tag("decimal", only->scalar));
       if (name == "uuid.UUID") return push(uuid_tag(only->scalar));
+      for (const char* type : {"datetime", "date", "time"})
+        if (name == std::string("datetime.") + type + ".fromisoformat")
+          return push(make_tag(type, only->scalar));
     }
     push_opaque(name);
   }

@@ -30,7 +30,7 @@ with stage.Stage() as s:
     env = {"EFFECTS_PORT": str(effects.port)}
     app = Celery("visibility", broker=server.url(), backend=server.url(1))
     app.conf.broker_transport_options = {"visibility_timeout": TIMEOUT}
-    strict = ["broker_transport_options.visibility_timeout=%d" % TIMEOUT]
+    strict = ["broker_transport_options=visibility_timeout=%d" % TIMEOUT]
     s.worker(options.worker, server.url(), server.url(1), pool="prefork", concurrency=4, extra=strict, env=env)
 
     # Held by the native worker before the Python one joins.
