@@ -144,6 +144,7 @@ TEST_CASE("a chord that fails takes along its body, what follows it, and the cho
                                               [](const std::string&) { return false; });
   REQUIRE(out.rows.size() == 2);
   CHECK(out.rows[0].task_id == "body");
+  CHECK(out.rows[0].children == R"([[["new-1", null], [[["new-2", null], null]]]])");
   CHECK(out.rows[1].task_id == "after");
   REQUIRE(out.parts.size() == 1);
   CHECK(out.parts[0].part.group_id == "og");

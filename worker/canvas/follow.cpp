@@ -3,6 +3,7 @@
 #include "protocol/time.hpp"
 #include "worker/canvas/signature.hpp"
 
+#include <map>
 #include <utility>
 
 namespace celeriac::canvas {
@@ -114,8 +115,9 @@ class Failure {
   bool stored_, extended_;
 };
 
-// An errback known here to take the error itself is sent with it; the others, together, with the id.
-void send_errbacks(Json errbacks, const std::string& failed_id, const Json& request,
+// An errback known here to take the error itself is sent with it; the others, together, with the id. Returns
+// the result tuples of what is sent.
+Json send_errbacks(Json errbacks, const std::string& failed_id, const Json& request,
                    const std::string& exception, const std::string& traceback, const Sender& sender,
                    const TakesError& takes_error, Aftermath& out) {
   Plan plan(sender);
@@ -132,6 +134,7 @@ void send_errbacks(Json errbacks, const std::string& failed_id, const Json& requ
   }
   if (!plain.empty()) plan.apply(make_group(std::move(plain)), one_argument(failed_id));
   for (Step& step : plan.steps()) out.errbacks.push_back(std::move(step));
+  return plan.children();
 }
 
 Json request_record(const TaskHeaders& headers) {
@@ -214,6 +217,7 @@ Aftermath chord_failure(Json body, const std::string& exception, const Sender& s
                         const TakesError& takes_error) {
   Aftermath out;
   const std::string id = text_option(body, "task_id");
+  std::map<std::string, std::string> children;  // what each failed task's row names: its errbacks
   const auto call = [&](Json errbacks, const std::string& failed_id, const Json& failed) {
     for (Json& errback : errbacks) {
       if (!check_signature(errback)) errback = nullptr;
@@ -226,8 +230,9 @@ Aftermath chord_failure(Json body, const std::string& exception, const Sender& s
     headers.task = failed["task"].get<std::string>();
     Sender from = sender;
     from.parent_id = from.root_id = failed_id;
-    send_errbacks(std::move(errbacks), failed_id, request_record(headers), exception, {}, from, takes_error,
-                  out);
+    const Json sent = send_errbacks(std::move(errbacks), failed_id, request_record(headers), exception, {},
+                                    from, takes_error, out);
+    children[failed_id] = dump_json(sent);
   };
   if (kind_of(body) == Kind::group) {
     for (const Json& member : group_tasks(body))
@@ -237,6 +242,9 @@ Aftermath chord_failure(Json body, const std::string& exception, const Sender& s
   }
   Failure failure(out, std::string(state::failure), exception, {}, true, extended);
   failure.spread(body);
+  for (TaskResult& row : out.rows) {
+    if (const auto sent = children.find(row.task_id); sent != children.end()) row.children = sent->second;
+  }
   return out;
 }
 
