@@ -13,7 +13,7 @@ add_library(celeriac_engines MODULE
   engines/module.cpp engines/pdf_inspect.cpp engines/pdf_poppler.cpp engines/image.cpp engines/ocr.cpp
   engines/file_type.cpp)
 set_target_properties(celeriac_engines PROPERTIES PREFIX "" CXX_VISIBILITY_PRESET hidden
-  LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 target_compile_definitions(celeriac_engines PRIVATE POINTERHOLDER_TRANSITION=4)
 target_link_libraries(celeriac_engines PRIVATE celeriac_options
   PkgConfig::poppler PkgConfig::lept PkgConfig::tesseract PkgConfig::qpdf)
