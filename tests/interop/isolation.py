@@ -47,7 +47,8 @@ def check(s):
         assert text in str(got), "%s: %r" % (name, got)
         print("%s: %r" % (name, got))
     for i, result in enumerate(bystanders):
-        assert result.get(timeout=30, interval=0.01) == i + 1
+        stage.wait_for(result.ready, 30, "a bystander")
+        assert result.result == i + 1
     slot_is_back("after")
     assert worker.poll() is None
 
