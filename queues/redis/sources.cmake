@@ -21,4 +21,4 @@ target_sources(celeriac_queues PRIVATE
   redis/scripts.cpp
   redis/stored.cpp
   redis/wakeup.cpp)
-include(${CMAKE_CURRENT_LIST_DIR}/backend_sources.cmake OPTIONAL)  # the result store's own list
+include(${CMAKE_CURRENT_LIST_DIR}/backend_sources.cmake)  # the result store's own list

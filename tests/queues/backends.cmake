@@ -7,14 +7,14 @@ add_library(celeriac_backend_conformance STATIC ${CMAKE_CURRENT_LIST_DIR}/backen
 target_link_libraries(celeriac_backend_conformance PUBLIC celeriac_queues doctest::doctest)
 
 celeriac_test(redis_backend_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/redis_backend_test.cpp
-  LIBS celeriac_backend_conformance celeriac_queues celeriac_test_redis LABELS redis TIMEOUT 180)
+  LIBS celeriac_backend_conformance celeriac_queues celeriac_test_redis LABELS redis TIMEOUT 300)
 celeriac_test(postgres_connection_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/postgres_connection_test.cpp
-  LIBS celeriac_queues celeriac_postgres_server LABELS postgres TIMEOUT 120)
+  LIBS celeriac_queues celeriac_postgres_server LABELS postgres TIMEOUT 300)
 celeriac_test(postgres_backend_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/postgres_backend_test.cpp
   LIBS celeriac_backend_conformance celeriac_queues celeriac_postgres_server LABELS postgres TIMEOUT 300)
 celeriac_test(multi_backend_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/multi_backend_test.cpp
   LIBS celeriac_backend_conformance celeriac_queues celeriac_test_redis celeriac_postgres_server
-  LABELS redis postgres TIMEOUT 180)
+  LABELS redis postgres TIMEOUT 300)
 
 # Read back by real Celery: Debian's 5.2, and 5.6 when CELERIAC_CELERY56_PYTHON names a Python that has it.
 add_executable(backend_readback ${CMAKE_CURRENT_LIST_DIR}/backend_readback.cpp)
@@ -24,7 +24,7 @@ add_test(NAME backend_readback_celery52 COMMAND backend_readback /usr/bin/python
 add_test(NAME backend_readback_celery56 COMMAND sh -c "exec \"$1\" \"$CELERIAC_CELERY56_PYTHON\"" sh
          $<TARGET_FILE:backend_readback>)
 set_tests_properties(backend_readback_celery52 backend_readback_celery56 PROPERTIES
-  LABELS "redis;postgres;interop" TIMEOUT 240 SKIP_RETURN_CODE 77)
+  LABELS "redis;postgres;interop" TIMEOUT 300 SKIP_RETURN_CODE 77)
 
 # Not a test: how many results a second a store takes (docs/results.md).
 add_executable(backend_bench EXCLUDE_FROM_ALL ${CMAKE_CURRENT_LIST_DIR}/backend_bench.cpp)

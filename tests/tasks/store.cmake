@@ -1,13 +1,13 @@
 # The store, its migrations and the two tasks on it, against a private PostgreSQL.
 celeriac_test(store_migrate_test SOURCES store_migrate_test.cpp
-              LIBS celeriac_store celeriac_postgres_server LABELS postgres TIMEOUT 120)
+              LIBS celeriac_store celeriac_postgres_server LABELS postgres TIMEOUT 300)
 celeriac_test(store_database_test SOURCES store_database_test.cpp
-              LIBS celeriac_store celeriac_postgres_server LABELS postgres TIMEOUT 120)
+              LIBS celeriac_store celeriac_postgres_server LABELS postgres TIMEOUT 300)
 celeriac_test(store_storage_test SOURCES store_storage_test.cpp store_text_test.cpp LIBS celeriac_store)
 celeriac_test(validation_rules_test SOURCES validation_rules_test.cpp LIBS celeriac_invoices)
 celeriac_test(process_document_test SOURCES process_document_test.cpp process_fixture.cpp
-              LIBS celeriac_invoices celeriac_postgres_server LABELS postgres TIMEOUT 180)
+              LIBS celeriac_invoices celeriac_postgres_server LABELS postgres TIMEOUT 300)
 celeriac_test(process_crash_test SOURCES process_crash_test.cpp process_fixture.cpp
-              LIBS celeriac_invoices celeriac_postgres_server LABELS postgres TIMEOUT 180)
+              LIBS celeriac_invoices celeriac_postgres_server LABELS postgres TIMEOUT 300)
 celeriac_test(validation_invoice_test SOURCES validation_invoice_test.cpp process_fixture.cpp
-              LIBS celeriac_invoices celeriac_postgres_server LABELS postgres TIMEOUT 180)
+              LIBS celeriac_invoices celeriac_postgres_server LABELS postgres TIMEOUT 300)

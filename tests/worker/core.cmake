@@ -12,7 +12,7 @@ if(DEBIAN_PYTHON3 AND TARGET conformance_worker)
   foreach(pool threads prefork)
     add_test(NAME worker_end_to_end_${pool}
       COMMAND ${DEBIAN_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/worker/end_to_end.py $<TARGET_FILE:conformance_worker> ${pool})
-    set_tests_properties(worker_end_to_end_${pool} PROPERTIES TIMEOUT 180 LABELS integration)
+    set_tests_properties(worker_end_to_end_${pool} PROPERTIES TIMEOUT 300 LABELS integration)
   endforeach()
 endif()
 
