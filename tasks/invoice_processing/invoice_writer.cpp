@@ -108,7 +108,8 @@ std::string insert_file(Database& database, const DocumentFile& file, const std:
   database.run(
       "INSERT INTO file_storage (id, user_id, file_name, file_size, mime_type, blob_url, blob_path, "
       "file_hash,"
-      " upload_source, processing_status) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'processed')"
+      " upload_source, processing_status) VALUES ($1, ensure_user($2), $3, $4, $5, $6, $7, $8, $9, "
+      "'processed')"
       " ON CONFLICT (file_hash) DO UPDATE SET processing_status = 'processed'",
       {uuid4(), optional_text(file.user_id), clean_text(file.name, 500), std::to_string(file.stored.size),
        clean_text(mime_type, 100), file.stored.uri, file.stored.key, file.stored.sha256,
@@ -128,7 +129,8 @@ bool insert_invoice(Database& database, const InvoiceIds& ids, const DocumentFil
                  "subtotal,"
                  " tax_amount, total_amount, document_type, confidence_score, requires_review,"
                  " original_filename, file_url, file_hash, file_name, file_size, status, workflow_state,"
-                 " validation_task_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, "
+                 " validation_task_id) VALUES ($1, $2, ensure_user($3), $4, $5, $6, $7, $8, $9, $10, $11, "
+                 "$12, $13, $14, "
                  "$15,"
                  " $16, $17, $18, $19, $20, $21, $22, $23, 'PARSED', 'parsed', $24)"
                  " ON CONFLICT (file_hash) DO NOTHING",
@@ -215,11 +217,6 @@ InvoiceIds save_invoice(Database& database, const DocumentFile& file, const Extr
       {uuid4(), ids.invoice_id, dump_json(header_json(invoice)), dump_json(lines_json(invoice)),
        dump_json(confidence_json(invoice)), std::string(parser_version), std::to_string(took.count()),
        std::to_string(invoice.page_count)});
-  const Json made = {{"status", "PARSED"}, {"file_hash", file.stored.sha256}};
-  database.run(
-      "INSERT INTO audit_log (id, user_id, table_name, record_id, action, new_values, reason)"
-      " VALUES ($1, $2, 'invoices', $3, 'CREATE', $4, 'document processed')",
-      {uuid4(), optional_text(file.user_id), ids.invoice_id, dump_json(made)});
   return ids;
 }
 

@@ -10,7 +10,7 @@ constexpr std::size_t max_message = 2000;  // characters
 
 std::string start_statement(std::string_view conflict_key) {
   return "INSERT INTO processing_jobs AS job (id, task_id, source, worker, user_id, status, current_stage,"
-         " attempts, started_at) VALUES ($1, $2, $3, $4, $5, 'running', 'receive', 1, now())"
+         " attempts, started_at) VALUES ($1, $2, $3, $4, ensure_user($5), 'running', 'receive', 1, now())"
          " ON CONFLICT (" +
          std::string(conflict_key) +
          ") DO UPDATE SET status = 'running', task_id = excluded.task_id, source = excluded.source,"

@@ -3,6 +3,7 @@
 #include "tasks/invoice_processing/failure.hpp"
 #include "tasks/invoice_processing/invoice_writer.hpp"
 #include "tasks/invoice_processing/job_row.hpp"
+#include "tasks/store/audit.hpp"
 #include "tasks/store/digest.hpp"
 #include "tasks/store/slot_database.hpp"
 #include "tasks/store/text_values.hpp"
@@ -103,6 +104,7 @@ class Run {
       const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(JobRow::Clock::now() - began);
       context_.checkpoint();
       result = database_.transaction([&] {
+        audit_as(database_, {context_.task(), "document processed", context_.task_id(), options_.user_id});
         const InvoiceIds ids = save_invoice(database_, file, invoice, took);
         return complete(ids, false);
       });

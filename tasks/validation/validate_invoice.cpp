@@ -1,6 +1,7 @@
 #include "tasks/validation/validate_invoice.hpp"
 
 #include "protocol/uuid.hpp"
+#include "tasks/store/audit.hpp"
 #include "tasks/store/digest.hpp"
 #include "tasks/store/slot_database.hpp"
 #include "tasks/validation/rules.hpp"
@@ -95,12 +96,6 @@ void move_invoice(Database& database, const std::string& invoice_id, InvoiceStat
       " updated_at = now() WHERE id = $1",
       {invoice_id, std::string(to_string(to)), passed ? "validation_passed" : "validation_failed",
        passed ? "true" : "false"});
-  if (to == from) return;
-  database.run(
-      "INSERT INTO audit_log (id, table_name, record_id, action, old_values, new_values, reason)"
-      " VALUES ($1, 'invoices', $2, 'UPDATE', $3, $4, 'validation')",
-      {uuid4(), invoice_id, dump_json({{"status", to_string(from)}}),
-       dump_json({{"status", to_string(to)}})});
 }
 
 void record_verdict(Database& database, const std::string& invoice_id, const StoredInvoice& invoice) {
@@ -152,6 +147,7 @@ Json validate_invoice(Context& context, const ValidationConfig& config, const st
   context.checkpoint();
   Database& database = slot_database(config.database_url);
   return database.transaction([&] {
+    audit_as(database, {context.task(), "validation", context.task_id(), ""});
     const StoredInvoice invoice = read_facts(database, invoice_id);
     Json verdict = read_verdict(database, invoice_id, invoice.digest);
     if (!verdict.is_null()) return verdict;

@@ -1,6 +1,8 @@
 # The store, its migrations and the two tasks on it, against a private PostgreSQL.
 celeriac_test(store_migrate_test SOURCES store_migrate_test.cpp
               LIBS celeriac_store celeriac_postgres_server LABELS postgres TIMEOUT 300)
+celeriac_test(store_schema_test SOURCES store_schema_test.cpp
+              LIBS celeriac_invoices celeriac_postgres_server LABELS postgres TIMEOUT 300)
 celeriac_test(store_database_test SOURCES store_database_test.cpp
               LIBS celeriac_store celeriac_postgres_server LABELS postgres TIMEOUT 300)
 celeriac_test(store_storage_test SOURCES store_storage_test.cpp store_text_test.cpp LIBS celeriac_store)

@@ -1,0 +1,12 @@
+#include "tasks/store/audit.hpp"
+
+namespace celeriac {
+
+void audit_as(Database& database, const AuditAuthor& author) {
+  database.run(
+      "SELECT set_config('celeriac.actor', $1, true), set_config('celeriac.reason', $2, true),"
+      " set_config('celeriac.task_id', $3, true), set_config('celeriac.user_id', $4, true)",
+      {author.actor, author.reason, author.task_id, author.user_id});
+}
+
+}  // namespace celeriac
