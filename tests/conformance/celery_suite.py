@@ -23,7 +23,7 @@ from stage import SKIP, Stage  # noqa: E402
 
 FILES = ["test_canvas.py", "test_inspect.py", "test_loader.py", "test_tasks.py", "test_dedup_chain_dispatch.py",
          "test_prefork_shutdown.py"]
-INI = "[pytest]\npython_classes = test_*\nxfail_strict = true\nmarkers =\n  flaky\n  timeout\n"
+INI = "[pytest]\npython_classes = test_*\nxfail_strict = true\ntimeout_func_only = true\nmarkers =\n  flaky\n  timeout\n"
 ORDER = ["passed", "xfailed", "skipped", "failed", "not run"]
 
 

@@ -22,7 +22,7 @@ class MessageTap(threading.Thread):
         super().__init__(name="message-tap", daemon=True)
         self.app, self.queues = app, queues
         self.client = redis.Redis.from_url(url)
-        self.monitor = redis.Redis.from_url(url, socket_timeout=None).connection_pool.get_connection("MONITOR")
+        self.monitor = redis.Redis.from_url(url, socket_timeout=None).connection_pool.get_connection()
         self.monitor.send_command("MONITOR")
         self.monitor.read_response()
         self.seen, self.lock = [], threading.Lock()

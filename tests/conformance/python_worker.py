@@ -12,7 +12,10 @@ for option in ("--broker", "--result-backend", "-n", "-c", "-Q"):
 given = parser.parse_args()
 
 app = Celery("celery.tests", broker=given.broker, backend=given.result_backend, include=["t.integration.tasks"])
-app.conf.update(json.loads(os.environ["CONFORMANCE_SETTINGS"]), broker_connection_retry_on_startup=True)
+# `inspect conf` tells only what was set; these are set in an embedded worker.
+app.conf.update(json.loads(os.environ["CONFORMANCE_SETTINGS"]), broker_connection_retry_on_startup=True,
+                worker_hijack_root_logger=False, worker_log_color=False, accept_content=["json"], enable_utc=True,
+                timezone="UTC", broker_heartbeat=0)
 app.set_default()
 
 import celery.contrib.testing.tasks  # noqa: E402,F401  registers celery.ping

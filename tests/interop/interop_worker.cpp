@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <thread>
 #include <vector>
@@ -83,6 +84,28 @@ std::uint64_t devour(Context&) {
   return total;
 }
 
+// --- the mixed fleet; fleet.py has the same tasks for Celery
+
+std::int64_t fleet_add(Context& context, std::int64_t x, std::int64_t y) {
+  incr("effect:" + context.task_id());
+  return x + y;
+}
+
+std::int64_t fleet_total(Context& context, std::vector<std::int64_t> values) {
+  incr("effect:" + context.task_id());
+  return std::accumulate(values.begin(), values.end(), std::int64_t{0});
+}
+
+Json fleet_fail(Context& context, const Json&, const Json&) {
+  incr("effect:" + context.task_id());
+  throw celeriac::TaskError("FleetError", Json::array({"meant to fail"}), "fleet");
+}
+
+// Sends what a Python client composed; returns its result tuple.
+Json fleet_send(Context& context, Json signature) {
+  return context.apply(celeriac::Signature::read(std::move(signature)));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -94,6 +117,16 @@ int main(int argc, char** argv) {
   app.task("interop.retry", retry_then, {.params = {"value", "times"}, .default_retry_delay = 0});
   app.task("interop.effect", effect,
            {.params = {"seconds"}, .acks_late = true, .reject_on_worker_lost = true});
+  const celeriac::TaskOptions late{.acks_late = true, .reject_on_worker_lost = true};
+  const auto with = [&](std::vector<std::string> params) {
+    celeriac::TaskOptions options = late;
+    options.params = std::move(params);
+    return options;
+  };
+  app.task("fleet.add", fleet_add, with({"x", "y"}));
+  app.task("fleet.total", fleet_total, with({"values"}));
+  app.raw_task("fleet.fail", fleet_fail, late);
+  app.task("fleet.send", fleet_send, with({"signature"}));
   app.task("interop.nap", nap, {.params = {"seconds"}});
   app.task("interop.crash", crash);
   app.task("interop.leave", leave, {.params = {"code"}});

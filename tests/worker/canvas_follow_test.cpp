@@ -136,20 +136,44 @@ TEST_CASE("a chord that fails takes along its body, what follows it, and the cho
       "options": {"task_id": "body", "link_error": [{"task": "t.alarm"}], "chord": {"task": "outer"},
                   "group_id": "og", "group_index": 1,
                   "chain": [{"task": "c", "args": [], "kwargs": {}, "options": {"task_id": "after"}}]}})");
-  const std::string exception = canvas::chord_error(canvas::dependency_text("x", parse_json(boom).value()));
-  CHECK(
-      exception ==
-      R"x({"exc_type": "ChordError", "exc_message": ["Dependency x raised ValueError('boom')"], "exc_module": "celery.exceptions"})x");
-  const Aftermath out = canvas::chord_failure(std::move(body), exception, sender(), false,
-                                              [](const std::string&) { return false; });
+  const Aftermath out = canvas::chord_failure(std::move(body), canvas::failed_part("x", embed(boom.c_str())),
+                                              sender(), false, [](const std::string&) { return false; });
   REQUIRE(out.rows.size() == 2);
   CHECK(out.rows[0].task_id == "body");
+  CHECK(
+      out.rows[0].result ==
+      R"x({"exc_type": "ChordError", "exc_message": ["Dependency x raised ValueError('boom')"], "exc_module": "celery.exceptions"})x");
   CHECK(out.rows[0].children == R"([[["new-1", null], [[["new-2", null], null]]]])");
   CHECK(out.rows[1].task_id == "after");
   REQUIRE(out.parts.size() == 1);
   CHECK(out.parts[0].part.group_id == "og");
   REQUIRE(out.errbacks.size() == 1);
   CHECK(args(out.errbacks[0]) == Json::array({"body"}));
+}
+
+TEST_CASE("a body leaves the errbacks that the chord around it has too to that one") {
+  const auto errbacks_of = [](const char* text) {
+    return canvas::chord_failure(embed(text), {"why", {}}, sender(), false,
+                                 [](const std::string&) { return false; })
+        .errbacks.size();
+  };
+  CHECK(errbacks_of(R"({"task": "b", "args": [], "kwargs": {}, "options": {"task_id": "body",
+      "link_error": [{"task": "own"}, {"task": "both"}],
+      "chord": {"task": "outer", "options": {"link_error": [{"task": "both"}]}}}})") == 1);
+  CHECK(errbacks_of(R"({"task": "celery.chain", "args": [], "subtask_type": "chain", "options":
+      {"task_id": "body", "link_error": [{"task": "both"}]}, "kwargs": {"tasks": [{"task": "b", "args": [],
+      "kwargs": {}, "options": {"task_id": "last", "chord": {"task": "outer", "options":
+      {"link_error": [{"task": "both"}]}}}}]}})") == 0);
+}
+
+TEST_CASE("the members of a group as body fail with the part's own exception") {
+  Json body = embed(R"({"task": "celery.group", "subtask_type": "group", "args": [], "options": {"task_id": "g"},
+      "kwargs": {"tasks": [{"task": "b", "args": [], "kwargs": {}, "options": {"task_id": "b1"}}]}})");
+  const Aftermath out = canvas::chord_failure(std::move(body), canvas::failed_part("x", embed(boom.c_str())),
+                                              sender(), false, [](const std::string&) { return false; });
+  REQUIRE(out.rows.size() == 1);
+  CHECK(out.rows[0].task_id == "b1");
+  CHECK(out.rows[0].result == boom);
 }
 
 TEST_CASE("a body that nothing follows is known by its end") {

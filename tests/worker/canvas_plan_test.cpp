@@ -189,3 +189,14 @@ TEST_CASE("a signature off the wire is checked whole") {
     deep = R"({"task": "c", "subtask_type": "chain", "kwargs": {"tasks": [)" + deep + "]}}";
   CHECK(refused(deep.c_str()).find("nested too deeply") != std::string::npos);
 }
+
+TEST_CASE("a chord further on in a chain names the group of its parts once, where every Celery looks for it") {
+  Plan plan(client());
+  apply(plan, chain({add(1, 1), group({mul(2), mul(3)}), Signature("t.tsum")}));
+  REQUIRE(plan.steps().size() == 1);
+  const Json next = parse_json(body(plan.steps()[0])).value()[2]["chain"][0];
+  const Json& parts = next["kwargs"]["header"];
+  CHECK(parts["subtask_type"] == "group");
+  CHECK(parts["options"]["task_id"] == next["options"]["task_id"]);
+  for (const Json& part : parts["kwargs"]["tasks"]) CHECK_FALSE(part["options"].contains("group_id"));
+}

@@ -47,6 +47,8 @@ TEST_CASE("settings are shown without their secrets") {
   CHECK(conf["broker_url"] == "redis://user:********@host:7/1");
   CHECK(conf["database_url"] == "********");
   CHECK_FALSE(conf.contains("task_acks_late"));
+  CHECK(conf["accept_content"] == Json::array({"json"}));
+  CHECK(conf.contains("deprecated_settings"));
   CHECK(node.ask("conf", {{"with_defaults", true}}).contains("task_acks_late"));
   CHECK(dump_json(node.ask("report")).find("geheim") == std::string::npos);
 }

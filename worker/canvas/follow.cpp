@@ -3,6 +3,7 @@
 #include "protocol/time.hpp"
 #include "worker/canvas/signature.hpp"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -137,6 +138,29 @@ Json send_errbacks(Json errbacks, const std::string& failed_id, const Json& requ
   return plan.children();
 }
 
+std::string chord_error(std::string_view text) {
+  ExceptionInfo info{"ChordError", "celery.exceptions", "["};
+  dump_json_string(text, info.args);
+  info.args += ']';
+  return info.json();
+}
+
+// The errbacks of the chord that this body is a part of.
+Json outer_errbacks(Json& body) {
+  if (kind_of(body) == Kind::chain && !chain_tasks(body).empty() && !body["options"].contains("chord"))
+    return outer_errbacks(chain_tasks(body).back());
+  const auto outer = body["options"].find("chord");
+  return outer != body["options"].end() && outer->is_object() ? list_option(*outer, "link_error") : Json::array();
+}
+
+Json without(const Json& list, const Json& left_out) {
+  Json out = Json::array();
+  for (const Json& item : list) {
+    if (std::find(left_out.begin(), left_out.end(), item) == left_out.end()) out.push_back(item);
+  }
+  return out;
+}
+
 Json request_record(const TaskHeaders& headers) {
   Json request = Json::object();
   request["id"] = headers.id;
@@ -213,9 +237,11 @@ Expected<Aftermath> aftermath(const Json& embed, const Ended& ended, const Sende
   return out;
 }
 
-Aftermath chord_failure(Json body, const std::string& exception, const Sender& sender, bool extended,
+Aftermath chord_failure(Json body, const ChordFailure& why, const Sender& sender, bool extended,
                         const TakesError& takes_error) {
   Aftermath out;
+  const bool own = kind_of(body) == Kind::group && !why.cause.empty();
+  const std::string exception = own ? why.cause : chord_error(why.text);
   const std::string id = text_option(body, "task_id");
   std::map<std::string, std::string> children;  // what each failed task's row names: its errbacks
   const auto call = [&](Json errbacks, const std::string& failed_id, const Json& failed) {
@@ -238,7 +264,7 @@ Aftermath chord_failure(Json body, const std::string& exception, const Sender& s
     for (const Json& member : group_tasks(body))
       call(list_option(member, "link_error"), text_option(member, "task_id"), member);
   } else {
-    call(list_option(body, "link_error"), id, body);
+    call(without(list_option(body, "link_error"), outer_errbacks(body)), id, body);
   }
   Failure failure(out, std::string(state::failure), exception, {}, true, extended);
   failure.spread(body);
@@ -253,14 +279,7 @@ bool nothing_follows(std::string_view body) {
   return body.ends_with(empty_embed);
 }
 
-std::string chord_error(std::string_view text) {
-  ExceptionInfo info{"ChordError", "celery.exceptions", "["};
-  dump_json_string(text, info.args);
-  info.args += ']';
-  return info.json();
-}
-
-std::string dependency_text(const std::string& task_id, const Json& exception) {
+ChordFailure failed_part(const std::string& task_id, const Json& exception) {
   ExceptionInfo info;
   if (exception.is_object()) {
     if (const auto type = exception.find("exc_type"); type != exception.end() && type->is_string())
@@ -268,7 +287,8 @@ std::string dependency_text(const std::string& task_id, const Json& exception) {
     if (const auto args = exception.find("exc_message"); args != exception.end())
       info.args = args->is_array() ? dump_json(*args) : dump_json(one_argument(*args));
   }
-  return "Dependency " + task_id + " raised " + info.repr();
+  return {"Dependency " + task_id + " raised " + info.repr(),
+          info.type.empty() ? std::string() : dump_json(exception)};
 }
 
 }  // namespace celeriac::canvas

@@ -46,16 +46,23 @@ using TakesError = std::function<bool(const std::string& task)>;
 Expected<Aftermath> aftermath(const Json& embed, const Ended& ended, const Sender& sender,
                               const TakesError& takes_error);
 
-// A chord whose header failed: its body never runs, so everything that would have followed fails with it.
-Aftermath chord_failure(Json body, const std::string& exception, const Sender& sender, bool extended,
+// Why the body of a chord cannot run.
+struct ChordFailure {
+  std::string text;   // of the ChordError
+  std::string cause;  // JSON of the failed part's own exception; empty: there is none
+};
+
+// A chord whose header failed: its body never runs, so everything that would have followed fails with it. The
+// members of a group as body fail with the part's own exception, any other body with a ChordError. A body that
+// is itself a part of another chord leaves the errbacks they share to that one, which fails next: once is enough.
+Aftermath chord_failure(Json body, const ChordFailure& why, const Sender& sender, bool extended,
                         const TakesError& takes_error);
 
 // True when nothing follows a task with this body text, without reading it. False is no proof of the
 // contrary.
 bool nothing_follows(std::string_view body);
 
-// ChordError(text) as JSON, and the text for the first failed part: "Dependency <id> raised ValueError('x')".
-std::string chord_error(std::string_view text);
-std::string dependency_text(const std::string& task_id, const Json& exception);
+// Of the first failed part: "Dependency <id> raised ValueError('x')".
+ChordFailure failed_part(const std::string& task_id, const Json& exception);
 
 }  // namespace celeriac::canvas

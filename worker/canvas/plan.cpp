@@ -191,8 +191,11 @@ Json Plan::freeze(Json& s, const Json& place) {
       inner["root_id"] = place.value("root_id", Json());
       inner["task_id"] = text_option(s, "task_id");
       const Json header_result = freeze_group(header, inner);
-      s["kwargs"]["header"] = std::move(group_tasks(header));
       s["options"]["task_id"] = header_result[0][0];
+      // A group, not a list: Celery 5.2 takes the id of the parts' group from there only.
+      header["options"] = Json::object();
+      header["options"]["task_id"] = header_result[0][0];
+      s["kwargs"]["header"] = std::move(header);
       Json result = freeze(chord_body(s), place);
       set_root_parent(result, header_result);
       return result;
@@ -229,8 +232,9 @@ Json Plan::freeze_group(Json& group, const Json& place) {
   }
   Json inner = Json::object();
   for (const char* name : {"root_id", "chord"}) inner[name] = place.value(name, Json());
-  // Members of a group inside a chord's header are parts of that chord.
-  inner["group_id"] = outer.empty() ? options["task_id"] : Json(outer);
+  // Members of a group inside a chord's header are parts of that chord. The others get their group when they
+  // are sent: a Celery 5.2 that sends them keeps the id that it finds here, beside the one it counts with.
+  inner["group_id"] = outer.empty() ? Json(nullptr) : Json(outer);
   Json members = flatten(std::move(group_tasks(group)));
   Json results = Json::array();
   std::int64_t index = 0;

@@ -176,12 +176,12 @@ void CanvasRunner::join(PartEnd end, const Sender& sender, Done done) {
       auto member = parse_json(text);
       if (!member || !member->is_array() || member->size() < 4 || !(*member)[1].is_string() ||
           !(*member)[2].is_string()) {
-        values.failure = "Join error: a part cannot be read";
+        values.failure.text = "Join error: a part cannot be read";
         break;
       }
       const auto& state = (*member)[2].get_ref<const std::string&>();
       if (state == state::failure || state == state::revoked) {
-        values.failure = dependency_text((*member)[1].get<std::string>(), (*member)[3]);
+        values.failure = failed_part((*member)[1].get<std::string>(), (*member)[3]);
         break;
       }
       values.list.push_back(std::move((*member)[3]));
@@ -224,7 +224,7 @@ struct CanvasRunner::Gathering {
   }
 
   void finish() {
-    if (values.ready && values.failure.empty()) values.list = build(tuples);
+    if (values.ready && values.failure.text.empty()) values.list = build(tuples);
     done(std::move(values));
   }
 };
@@ -240,11 +240,11 @@ void CanvasRunner::gather(Json tuples, const Fetch& fetch, std::function<void(Va
     fetch(id, [all, id](Expected<std::optional<Json>> meta) {
       Values& values = all->values;
       if (!meta) {
-        keep_first(values.failure, "Join error: " + meta.error().what);
+        keep_first(values.failure.text, "Join error: " + meta.error().what);
       } else if (!*meta || !is_ready((**meta).value("status", std::string()))) {
         values.ready = false;
       } else if ((**meta)["status"] != state::success) {
-        keep_first(values.failure, dependency_text(id, (**meta)["result"]));
+        if (values.failure.text.empty()) values.failure = failed_part(id, (**meta)["result"]);
       } else {
         all->found[id] = std::move((**meta)["result"]);
       }
@@ -255,7 +255,7 @@ void CanvasRunner::gather(Json tuples, const Fetch& fetch, std::function<void(Va
 
 void CanvasRunner::finish_chord(const std::string& group_id, Json body, Values values, const Sender& sender,
                                 Done done) {
-  if (!values.failure.empty())
+  if (!values.failure.text.empty())
     return fail_chord(group_id, std::move(body), values.failure, sender, std::move(done));
   Plan plan(sender);
   Json args = Json::array();
@@ -263,21 +263,21 @@ void CanvasRunner::finish_chord(const std::string& group_id, Json body, Values v
   plan.apply(body, args);
   send(std::move(plan.steps()), [this, group_id, body, sender,
                                  done = std::move(done)](const Status& status) mutable {
-    if (!status.ok())
-      return fail_chord(group_id, std::move(body), "Callback error: " + status.what, sender, std::move(done));
-    forget_chord(group_id, std::move(done));
+    if (status.ok()) return forget_chord(group_id, std::move(done));
+    fail_chord(group_id, std::move(body), {"Callback error: " + status.what, {}}, sender,
+               [this, group_id, done = std::move(done)](const Status& failed) mutable {
+                 if (!failed.ok()) return done(failed);
+                 forget_chord(group_id, std::move(done));
+               });
   });
 }
 
-void CanvasRunner::fail_chord(const std::string& group_id, Json body, const std::string& why,
+// The parts stay in the store until they expire: an errback may want to look at them.
+void CanvasRunner::fail_chord(const std::string& group_id, Json body, const ChordFailure& why,
                               const Sender& sender, Done done) {
-  log(LogLevel::error, "Chord '" + group_id + "' raised: ChordError: " + why);
-  Aftermath rest =
-      chord_failure(std::move(body), chord_error(why), sender, settings_.result_extended, takes_error());
-  follow(std::move(rest), sender, [this, group_id, done = std::move(done)](const Status& status) mutable {
-    if (!status.ok()) return done(status);
-    forget_chord(group_id, std::move(done));
-  });
+  log(LogLevel::error, "Chord '" + group_id + "' raised: ChordError: " + why.text);
+  follow(chord_failure(std::move(body), why, sender, settings_.result_extended, takes_error()), sender,
+         std::move(done));
 }
 
 void CanvasRunner::forget_chord(const std::string& group_id, Done done) {

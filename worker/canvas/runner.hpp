@@ -45,7 +45,7 @@ class CanvasRunner {
   struct Gathering;
   struct Values {  // of a chord's parts
     Json list = Json::array();
-    std::string failure;  // why the body cannot run
+    ChordFailure failure;  // without a text: there is none
     bool ready = true;
   };
   using Fetch =
@@ -57,7 +57,7 @@ class CanvasRunner {
   void join(PartEnd end, const Sender& sender, Done done);
   void gather(Json tuples, const Fetch& fetch, std::function<void(Values)> done);
   void finish_chord(const std::string& group_id, Json body, Values values, const Sender& sender, Done done);
-  void fail_chord(const std::string& group_id, Json body, const std::string& why, const Sender& sender,
+  void fail_chord(const std::string& group_id, Json body, const ChordFailure& why, const Sender& sender,
                   Done done);
   void forget_chord(const std::string& group_id, Done done);
 

@@ -113,6 +113,7 @@ Answer registered(ControlPanel& panel, const CommandArguments& args) {
     std::string fields;
     for (const std::string& item : items) {
       std::optional<std::string> value;
+      if (item == "name") value = task->name;
       if (item == "rate_limit") value = o.rate_limit;
       if (item == "max_retries" && o.max_retries) value = std::to_string(*o.max_retries);
       if (item == "default_retry_delay") value = limit_text(o.default_retry_delay);

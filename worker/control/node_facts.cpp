@@ -54,6 +54,13 @@ Json censored(std::string_view key, Json value) {
   return value;
 }
 
+// What a Celery application says of itself whatever was set.
+bool is_always_shown(std::string_view setting) {
+  static constexpr std::string_view names[] = {"accept_content", "broker_url", "enable_utc", "result_backend",
+                                               "timezone"};
+  return std::find(std::begin(names), std::end(names), setting) != std::end(names);
+}
+
 }  // namespace
 
 Json shown_settings(const Settings& settings, bool with_defaults) {
@@ -61,9 +68,15 @@ Json shown_settings(const Settings& settings, bool with_defaults) {
   Json out = Json::object();
   for (const SettingInfo& setting : settings_table()) {
     Json value = setting.get(settings);
-    if (!with_defaults && value == setting.get(defaults)) continue;
+    if (!with_defaults && !is_always_shown(setting.name) && value == setting.get(defaults)) continue;
     out[std::string(setting.name)] = censored(setting.name, std::move(value));
   }
+  // Of a Python process; tools look for them.
+  out["include"] = Json::array();
+  out["deprecated_settings"] = nullptr;
+  out["worker_hijack_root_logger"] = false;
+  out["worker_log_color"] = false;
+  if (!out.contains("broker_heartbeat")) out["broker_heartbeat"] = 0;
   return out;
 }
 

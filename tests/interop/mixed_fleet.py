@@ -1,0 +1,170 @@
+"""Two Python workers and two native ones serve the same queue while random compositions run.
+
+Without kills every composition comes to its value and every task runs exactly once. With --kill, workers of that
+kind are ended by SIGKILL at random instants: what a killed native worker held must come to its end all the same.
+A killed Python worker can lose a message by itself (between Redis handing it out and the record in `unacked`); a
+composition that hangs at a task no native worker has touched, and not more than one for each such kill, is its loss.
+"""
+import json
+import os
+import random
+import signal
+import sys
+import time
+
+from celery.result import GroupResult, result_from_tuple
+from kombu import Connection
+
+import stage
+from fleet import app, composition
+
+options = stage.arguments(compositions=300, kill="none", kills=10, seed=1, patience=90.0)
+VISIBILITY = 10 if options.kill != "none" else 3600
+here = os.path.dirname(os.path.abspath(__file__))
+rng = random.Random(options.seed)
+
+
+class Fleet:
+    """Four workers; a killed one is followed by its like under the same name."""
+
+    def __init__(self, s, server, effects):
+        self.s, self.broker, self.backend = s, server.url(), server.url(1)
+        self.environment = {"EFFECTS_PORT": str(effects.port), "VISIBILITY_TIMEOUT": str(VISIBILITY),
+                            "C_FORCE_ROOT": "1"}
+        self.pythons = [python for _, python in stage.clients()] * 2
+        self.workers = {name: self.start(name) for name in ("native0", "native1", "python0", "python1")}
+        for name in self.workers:
+            stage.wait_for(lambda: "ready." in s.log(name), 60, name)
+
+    def start(self, name):
+        number = int(name[-1])
+        if name.startswith("native"):
+            return self.s.worker(
+                options.worker, self.broker, self.backend, name=name, queues="celery,native", concurrency=2,
+                pool=["prefork", "threads"][number], wait=False, env=self.environment,
+                extra=["broker_transport_options=visibility_timeout=%d" % VISIBILITY])
+        return self.s.run(name, [self.pythons[number], os.path.join(here, "fleet.py"), self.broker, self.backend, name],
+                          env=dict(os.environ, **self.environment))
+
+    def kill(self, kind):
+        name = rng.choice([n for n in self.workers if kind in (n[:6], "any")])
+        worker = self.workers[name]
+        worker.kill()
+        worker.wait()
+        self.s.processes.remove(worker)
+        self.workers[name] = self.start(name)
+        return name[:6]
+
+
+def leaves(result):
+    return [leaf for r in result.results for leaf in leaves(r)] if isinstance(result, GroupResult) else [result]
+
+
+def value_of(meta):
+    return meta["result"] if meta["status"] == "SUCCESS" else meta["result"]["exc_type"]
+
+
+def stuck(result, done):
+    """Ids of the tasks that should be next, and of those before them."""
+    if isinstance(result, GroupResult):
+        return [each for leaf in result.results for each in stuck(leaf, done)]
+    if done(result.id):
+        return []
+    before = [] if result.parent is None else leaves(result.parent)
+    return [each for leaf in before for each in stuck(leaf, done)] or [(result.id, [leaf.id for leaf in before])]
+
+
+with stage.Stage() as s:
+    server, effects = s.redis(), s.redis("effects")
+    app.conf.update(broker_url=server.url(), result_backend=server.url(1))
+    store = stage.redis.Redis(port=server.port, db=1)
+    fleet = Fleet(s, server, effects)
+    metas = {}
+
+    def done(task_id):
+        if task_id not in metas:
+            text = store.get("celery-task-meta-" + task_id)
+            if text is not None and json.loads(text)["status"] in ("SUCCESS", "FAILURE"):
+                metas[task_id] = json.loads(text)
+        return task_id in metas
+
+    # From Python and, by a task of the native workers that sends them on, from C++.
+    sent, handed_on, expected_runs = [], [], 0
+    kills = {"native": 0, "python": 0}
+    every = max(1, options.compositions // max(1, options.kills))
+    for number in range(options.compositions):
+        one = composition(rng)
+        expected_runs += one.tasks
+        if rng.random() < 0.5:
+            sent.append((one, one.signature.apply_async()))
+        else:
+            handed_on.append((one, app.send_task("fleet.send", (one.signature,), queue="native",
+                                                 retry=True, ignore_result=False)))
+        if options.kill != "none" and number % every == every - 1:
+            kills[fleet.kill(options.kill)] += 1
+
+    def settle():
+        """Waits until all has ended, or nothing has moved for a while with nothing left to move."""
+        moved, before = time.monotonic(), None
+        with Connection(server.url(), transport_options={"visibility_timeout": VISIBILITY}) as connection:
+            channel = connection.default_channel
+            while True:
+                for pair in list(handed_on):
+                    if done(pair[1].id):
+                        handed_on.remove(pair)
+                        pair[0].via = "cpp"; sent.append((pair[0], result_from_tuple(value_of(metas[pair[1].id]), app=app)))
+                open_ = [leaf.id for one, result in sent for leaf in leaves(result) if not done(leaf.id)]
+                left = server.client.llen("celery") + server.client.llen("native") + server.client.hlen("unacked")
+                if not handed_on and not open_ and not left:
+                    return
+                state = (len(handed_on), len(open_), left, effects.client.dbsize())
+                if state != before:
+                    moved, before = time.monotonic(), state
+                if time.monotonic() - moved > options.patience:
+                    assert not left, "%d messages still queued or held" % left
+                    return
+                if options.kill != "none":  # the sweep of a Python worker, more often than it does it
+                    channel.qos._vrestore_count = 0
+                    channel.qos.restore_visible(num=1000)
+                time.sleep(0.2)
+
+    settle()
+    problems, python_lost = [], 0
+    logs = {kind: s.log(kind + "0") + s.log(kind + "1") for kind in ("native", "python")}
+    for one, result in handed_on:
+        problems.append("%s was to be sent on by a native worker and was not" % result.id)
+    for one, result in sent:
+        ids = [leaf.id for leaf in leaves(result)]
+        if all(done(i) for i in ids):
+            values = [value_of(metas[i]) for i in ids]
+            value = values if isinstance(result, GroupResult) else values[0]
+            if value != one.value:
+                problems.append("%r came to %r instead of %r" % (one.signature, value, one.value))
+            continue
+        for task_id, before in stuck(result, done):
+            touched = [i for i in [task_id] + before if i in logs["native"]]
+            if task_id in logs["native"] or (len(before) > 1 and touched):
+                problems.append("%s %r hangs at %s after %s, seen by a native worker" % (getattr(one,"via","python"), one.signature, task_id, before))
+            else:
+                python_lost += 1
+    runs = [int(effects.client.get(key)) for key in effects.client.scan_iter(count=1000)]
+    again = sum(n - 1 for n in runs)
+    print("%d compositions of %d tasks, %s; killed: %d native, %d Python; %d tasks run again, %d lost by Python"
+          % (options.compositions, expected_runs, " and ".join(os.path.basename(p) for p in fleet.pythons[:2]),
+             kills["native"], kills["python"], again, python_lost))
+    print("tasks run by native workers: %d, by Python: %d"
+          % tuple(logs[kind].count("succeeded in") for kind in ("native", "python")))
+    for problem in problems[:20]:
+        print(problem)
+    assert not problems, "%d compositions went wrong" % len(problems)
+    assert python_lost <= kills["python"]
+    if options.kill == "none":
+        assert again == 0 and len(runs) == expected_runs, "%d tasks ran, %d again" % (len(runs), again)
+    for worker in fleet.workers.values():
+        worker.send_signal(signal.SIGTERM)
+    for name, worker in fleet.workers.items():
+        worker.wait(30)
+    sent.clear()
+    handed_on.clear()
+    del one, result  # while the server is there
+sys.exit(0)
