@@ -5,6 +5,7 @@ kind are ended by SIGKILL at random instants: what a killed native worker held m
 A killed Python worker can lose a message by itself (between Redis handing it out and the record in `unacked`); a
 composition that hangs at a task no native worker has touched, and not more than one for each such kill, is its loss.
 """
+import gc
 import json
 import os
 import random
@@ -166,5 +167,6 @@ with stage.Stage() as s:
         worker.wait(30)
     sent.clear()
     handed_on.clear()
-    del one, result  # while the server is there
+    del one, result
+    gc.collect()  # results let go of their server while it is there
 sys.exit(0)

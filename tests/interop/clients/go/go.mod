@@ -1,0 +1,3 @@
+module celeriac.example/interop
+
+go 1.21
