@@ -167,7 +167,8 @@ TEST_CASE("a body leaves the errbacks that the chord around it has too to that o
 }
 
 TEST_CASE("the members of a group as body fail with the part's own exception") {
-  Json body = embed(R"({"task": "celery.group", "subtask_type": "group", "args": [], "options": {"task_id": "g"},
+  Json body =
+      embed(R"({"task": "celery.group", "subtask_type": "group", "args": [], "options": {"task_id": "g"},
       "kwargs": {"tasks": [{"task": "b", "args": [], "kwargs": {}, "options": {"task_id": "b1"}}]}})");
   const Aftermath out = canvas::chord_failure(std::move(body), canvas::failed_part("x", embed(boom.c_str())),
                                               sender(), false, [](const std::string&) { return false; });

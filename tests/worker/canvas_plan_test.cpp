@@ -190,7 +190,8 @@ TEST_CASE("a signature off the wire is checked whole") {
   CHECK(refused(deep.c_str()).find("nested too deeply") != std::string::npos);
 }
 
-TEST_CASE("a chord further on in a chain names the group of its parts once, where every Celery looks for it") {
+TEST_CASE(
+    "a chord further on in a chain names the group of its parts once, where every Celery looks for it") {
   Plan plan(client());
   apply(plan, chain({add(1, 1), group({mul(2), mul(3)}), Signature("t.tsum")}));
   REQUIRE(plan.steps().size() == 1);

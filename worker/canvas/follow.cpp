@@ -150,7 +150,8 @@ Json outer_errbacks(Json& body) {
   if (kind_of(body) == Kind::chain && !chain_tasks(body).empty() && !body["options"].contains("chord"))
     return outer_errbacks(chain_tasks(body).back());
   const auto outer = body["options"].find("chord");
-  return outer != body["options"].end() && outer->is_object() ? list_option(*outer, "link_error") : Json::array();
+  return outer != body["options"].end() && outer->is_object() ? list_option(*outer, "link_error")
+                                                              : Json::array();
 }
 
 Json without(const Json& list, const Json& left_out) {

@@ -53,8 +53,9 @@ struct ChordFailure {
 };
 
 // A chord whose header failed: its body never runs, so everything that would have followed fails with it. The
-// members of a group as body fail with the part's own exception, any other body with a ChordError. A body that
-// is itself a part of another chord leaves the errbacks they share to that one, which fails next: once is enough.
+// members of a group as body fail with the part's own exception, any other body with a ChordError. A body
+// that is itself a part of another chord leaves the errbacks they share to that one, which fails next: once
+// is enough.
 Aftermath chord_failure(Json body, const ChordFailure& why, const Sender& sender, bool extended,
                         const TakesError& takes_error);
 

@@ -261,15 +261,15 @@ void CanvasRunner::finish_chord(const std::string& group_id, Json body, Values v
   Json args = Json::array();
   args.push_back(std::move(values.list));
   plan.apply(body, args);
-  send(std::move(plan.steps()), [this, group_id, body, sender,
-                                 done = std::move(done)](const Status& status) mutable {
-    if (status.ok()) return forget_chord(group_id, std::move(done));
-    fail_chord(group_id, std::move(body), {"Callback error: " + status.what, {}}, sender,
-               [this, group_id, done = std::move(done)](const Status& failed) mutable {
-                 if (!failed.ok()) return done(failed);
-                 forget_chord(group_id, std::move(done));
-               });
-  });
+  send(std::move(plan.steps()),
+       [this, group_id, body, sender, done = std::move(done)](const Status& status) mutable {
+         if (status.ok()) return forget_chord(group_id, std::move(done));
+         fail_chord(group_id, std::move(body), {"Callback error: " + status.what, {}}, sender,
+                    [this, group_id, done = std::move(done)](const Status& failed) mutable {
+                      if (!failed.ok()) return done(failed);
+                      forget_chord(group_id, std::move(done));
+                    });
+       });
 }
 
 // The parts stay in the store until they expire: an errback may want to look at them.
