@@ -1,3 +1,4 @@
+#include "cli/beat_command.hpp"
 #include "cli/call_command.hpp"
 #include "cli/command.hpp"
 #include "cli/control_command.hpp"
@@ -21,6 +22,7 @@ namespace celeriac {
 const std::vector<Command>& commands() {
   static const std::vector<Command> table = {
     {"worker", "run tasks", worker_command},
+    {"beat", "send tasks at their times; list the schedule", beat_command},
     {"dev", "start Redis, PostgreSQL and a worker here, for development", dev_command},
     {"call", "send a task", call_command},
     {"result", "wait for a task's result", result_command},

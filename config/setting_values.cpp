@@ -79,6 +79,35 @@ const std::vector<Member<RedisOptions>>& redis_table() {
   return table;
 }
 
+// A value that only the beat can judge travels as JSON text.
+template <auto Pointer>
+Member<BeatEntrySettings> beat_member(std::string_view name, SettingKind kind, std::string_view meaning) {
+  return {name, kind,
+          [](BeatEntrySettings& entry, const Json& value, Warnings&) -> Result {
+            entry.*Pointer = dump_json(value);
+            return {};
+          },
+          [](const BeatEntrySettings& entry) {
+            return (entry.*Pointer).empty() ? Json(nullptr) : parse_json(entry.*Pointer).value_or(nullptr);
+          },
+          meaning};
+}
+
+const std::vector<Member<BeatEntrySettings>>& beat_entry_table() {
+  using B = BeatEntrySettings;
+  static const std::vector<Member<B>> table = {
+      member<B, &B::task>("task", "the task's name"),
+      beat_member<&B::schedule>("schedule", SettingKind::table,
+                                "seconds, a crontab such as `\"*/5 * * * *\"`, or a table; see beat.md"),
+      beat_member<&B::args>("args", SettingKind::table, "positional arguments, a list"),
+      beat_member<&B::kwargs>("kwargs", SettingKind::table, "arguments by name"),
+      beat_member<&B::options>("options", SettingKind::table,
+                               "of the message: queue, priority, expires, countdown, headers, ..."),
+      member<B, &B::relative>("relative", "an interval ends at a full day, hour or minute"),
+  };
+  return table;
+}
+
 // kombu's keys that mean nothing here, because the connection works in another way.
 bool ignored_redis_key(std::string_view key) {
   for (std::string_view known : {"ack_emulation",
@@ -290,6 +319,23 @@ Result read(const Json& value, TlsOptions& out, Warnings& warnings) {
   return {};
 }
 
+Result read(const Json& value, std::map<std::string, BeatEntrySettings>& out, Warnings& warnings) {
+  if (!value.is_object()) return expects("a table of entries", value);
+  std::map<std::string, BeatEntrySettings> entries;
+  for (const auto& [name, entry] : value.items()) {
+    const auto at = [&name = name](Result fault) {
+      fault.error().key = name + (fault.error().key.empty() ? "" : "." + fault.error().key);
+      return fault;
+    };
+    if (!entry.is_object()) return at(expects("a table with task and schedule", entry));
+    for (const auto& [key, item] : entry.items())
+      if (auto done = read_table(beat_entry_table(), key, item, entries[name], warnings); !done)
+        return at(done);
+  }
+  out = std::move(entries);
+  return {};
+}
+
 Json write(bool value) { return value; }
 Json write(int value) { return value; }
 Json write(std::int64_t value) { return value; }
@@ -308,6 +354,13 @@ Json write(const std::map<std::string, std::string>& value) {
 Json write(const RedisOptions& value) { return write_table(redis_table(), value); }
 Json write(const TlsOptions& value) { return write_table(tls_table(), value); }
 
+Json write(const std::map<std::string, BeatEntrySettings>& value) {
+  Json out = Json::object();
+  for (const auto& [name, entry] : value) out[name] = write_table(beat_entry_table(), entry);
+  return out;
+}
+
+std::vector<MemberInfo> beat_entry_members() { return describe(beat_entry_table()); }
 std::vector<MemberInfo> redis_members() { return describe(redis_table()); }
 std::vector<MemberInfo> tls_members() { return describe(tls_table()); }
 

@@ -27,6 +27,7 @@ Result read(const Json& value, std::vector<int>& out, Warnings&);
 Result read(const Json& value, std::map<std::string, std::string>& out, Warnings&);
 Result read(const Json& value, RedisOptions& out, Warnings&);
 Result read(const Json& value, TlsOptions& out, Warnings&);
+Result read(const Json& value, std::map<std::string, BeatEntrySettings>& out, Warnings&);
 
 template <class T>
 Result read(const Json& value, std::optional<T>& out, Warnings& warnings) {
@@ -50,6 +51,7 @@ Json write(const std::vector<int>& value);
 Json write(const std::map<std::string, std::string>& value);
 Json write(const RedisOptions& value);
 Json write(const TlsOptions& value);
+Json write(const std::map<std::string, BeatEntrySettings>& value);
 template <class T>
 Json write(const std::optional<T>& value) {
   return value ? write(*value) : Json(nullptr);
@@ -65,6 +67,7 @@ constexpr SettingKind kind_of(const std::vector<int>*) { return SettingKind::int
 constexpr SettingKind kind_of(const std::map<std::string, std::string>*) { return SettingKind::table; }
 constexpr SettingKind kind_of(const RedisOptions*) { return SettingKind::table; }
 constexpr SettingKind kind_of(const TlsOptions*) { return SettingKind::table; }
+constexpr SettingKind kind_of(const std::map<std::string, BeatEntrySettings>*) { return SettingKind::table; }
 template <class T>
 constexpr SettingKind kind_of(const std::optional<T>*) {
   return kind_of(static_cast<const T*>(nullptr));
@@ -81,5 +84,6 @@ constexpr bool is_optional(const std::optional<T>*) {
 // Members of the nested tables, for the reference page.
 std::vector<MemberInfo> redis_members();
 std::vector<MemberInfo> tls_members();
+std::vector<MemberInfo> beat_entry_members();
 
 }  // namespace celeriac::setting_values

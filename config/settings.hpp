@@ -34,6 +34,13 @@ struct TlsOptions {    // broker_use_ssl / redis_backend_use_ssl, or URL query k
   std::string ca_certs, certfile, keyfile, server_hostname;
 };
 
+struct BeatEntrySettings {                                 // one entry of beat_schedule
+  std::string task;                                        // its name
+  std::string schedule;                                    // JSON text: see docs/beat.md
+  std::string args = "[]", kwargs = "{}", options = "{}";  // JSON texts
+  bool relative = false;
+};
+
 struct Settings {
   // General and broker
   std::string broker_url = "redis://localhost:6379/0";
@@ -51,6 +58,7 @@ struct Settings {
   // Tasks
   bool task_acks_late = false;
   bool task_acks_on_failure_or_timeout = true;
+  std::optional<bool> task_acks_on_failure, task_acks_on_timeout;  // unset: the one above
   bool task_reject_on_worker_lost = false;
   std::string task_default_queue = "celery";
   std::optional<std::string> task_default_rate_limit;
@@ -71,6 +79,7 @@ struct Settings {
   bool worker_prefetch_multiplier_set = false;  // given by the user: then strictly kept
   bool worker_disable_prefetch = false;
   bool worker_disable_rate_limits = false;
+  bool worker_deduplicate_successful_tasks = false;
   std::optional<int> worker_eta_task_limit;
   std::optional<int> worker_max_tasks_per_child;
   std::optional<std::int64_t> worker_max_memory_per_child;  // KiB, after a task, as in Celery
@@ -99,6 +108,12 @@ struct Settings {
   std::map<std::string, std::string> database_table_schemas;  // task, group
   bool database_create_tables_at_setup = true;
 
+  // Beat
+  std::map<std::string, BeatEntrySettings> beat_schedule;  // by the entry's name
+  std::string beat_schedule_filename = "celerybeat-schedule";
+  double beat_max_loop_interval = 0;                  // seconds; 0: 300
+  std::optional<double> beat_cron_starting_deadline;  // seconds
+
   // The invoice application
   std::string database_url;                        // postgresql://..., where invoices live
   std::string storage_root = ".celeriac/storage";  // local storage:// root
@@ -114,6 +129,7 @@ struct WorkerOptions {
   std::string pidfile;
   std::string optimization = "default";  // -O: default, fair
   bool purge = false;
+  bool beat = false;  // -B: the beat runs inside this worker
   bool without_gossip = false, without_mingle = false, without_heartbeat = false;
   double heartbeat_interval = 2;
   bool quiet = false, no_color = false;

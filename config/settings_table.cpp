@@ -13,7 +13,7 @@ using setting_values::Warnings;
 using Result = SettingResult<void>;
 
 constexpr std::string_view general = "General and broker", tasks = "Tasks", worker = "Worker",
-                           results = "Results", invoices = "The invoice application";
+                           results = "Results", beat = "Beat", invoices = "The invoice application";
 
 template <auto Member>
 Result set_member(Settings& settings, const Json& value, Warnings& warnings) {
@@ -145,6 +145,10 @@ std::vector<SettingInfo> build_table() {
       row<&S::task_acks_late>(tasks, "task_acks_late", "acknowledge after the task has run, not before"),
       row<&S::task_acks_on_failure_or_timeout>(tasks, "task_acks_on_failure_or_timeout",
                                                "with acks_late: acknowledge failed tasks too"),
+      row<&S::task_acks_on_failure>(tasks, "task_acks_on_failure",
+                                    "the same for tasks that raise; unset: as above"),
+      row<&S::task_acks_on_timeout>(tasks, "task_acks_on_timeout",
+                                    "the same for tasks past their hard time limit; unset: as above"),
       row<&S::task_reject_on_worker_lost>(tasks, "task_reject_on_worker_lost",
                                           "with acks_late: requeue when the process running the task dies"),
       row<&S::task_default_queue>(tasks, "task_default_queue", "queue of tasks that no route names"),
@@ -181,6 +185,9 @@ std::vector<SettingInfo> build_table() {
       row<&S::worker_disable_prefetch>(worker, "worker_disable_prefetch",
                                        "take a message only when a slot is free", "--disable-prefetch"),
       row<&S::worker_disable_rate_limits>(worker, "worker_disable_rate_limits", "ignore every rate limit"),
+      row<&S::worker_deduplicate_successful_tasks>(
+          worker, "worker_deduplicate_successful_tasks",
+          "with acks_late: a message delivered again does not run when its result is SUCCESS"),
       row<&S::worker_eta_task_limit>(worker, "worker_eta_task_limit",
                                      "tasks waiting for their ETA at a time"),
       row<&S::worker_max_tasks_per_child>(worker, "worker_max_tasks_per_child",
@@ -230,6 +237,16 @@ std::vector<SettingInfo> build_table() {
       row<&S::database_create_tables_at_setup>(results, "database_create_tables_at_setup",
                                                "create Celery's tables when they are missing"),
 
+      row<&S::beat_schedule>(beat, "beat_schedule",
+                             "what is sent at which times: a table of entries; see the table below"),
+      row<&S::beat_schedule_filename>(beat, "beat_schedule_filename",
+                                      "the schedule's name in Redis, or its file for other brokers",
+                                      "-s,--schedule,--schedule-filename"),
+      row<&S::beat_max_loop_interval>(beat, "beat_max_loop_interval",
+                                      "at most this long between two looks at the schedule; 0: 300"),
+      row<&S::beat_cron_starting_deadline>(beat, "beat_cron_starting_deadline",
+                                           "a missed crontab is not made up for when it is older"),
+
       row<&S::database_url>(invoices, "database_url", "PostgreSQL that holds the invoices"),
       row<&S::storage_root>(invoices, "storage_root", "folder behind storage:// addresses"),
   };
@@ -278,6 +295,7 @@ const SettingInfo* find_setting(std::string_view name) {
 std::vector<MemberInfo> setting_members(std::string_view setting) {
   if (setting == "broker_transport_options") return setting_values::redis_members();
   if (setting == "broker_use_ssl") return setting_values::tls_members();
+  if (setting == "beat_schedule") return setting_values::beat_entry_members();
   return {};
 }
 

@@ -45,8 +45,6 @@ const std::vector<std::pair<std::string_view, std::string_view>>& unsupported_se
       {"event_queue_durable", "it is read by the monitor that listens"},
       {"event_serializer", not_yet},
       {"event_exchange", not_yet},
-      {"task_acks_on_failure", "use task_acks_on_failure_or_timeout"},
-      {"task_acks_on_timeout", "use task_acks_on_failure_or_timeout"},
       {"task_always_eager", client_side},
       {"task_eager_propagates", client_side},
       {"task_store_eager_result", client_side},
@@ -73,7 +71,6 @@ const std::vector<std::pair<std::string_view, std::string_view>>& unsupported_se
       {"worker_timer", python_only},
       {"worker_timer_precision", "timers are exact"},
       {"worker_cancel_long_running_tasks_on_connection_loss", "messages stay owned over a lost connection"},
-      {"worker_deduplicate_successful_tasks", not_yet},
       {"worker_detect_quorum_queues", not_yet},
       {"worker_direct", not_yet},
       {"worker_enable_prefetch_count_reduction", "messages stay owned over a lost connection"},
@@ -116,12 +113,8 @@ const std::vector<std::pair<std::string_view, std::string_view>>& unsupported_se
       {"database_engine_options", own_way},
       {"database_short_lived_sessions", own_way},
       {"database_engine_callback", python_only},
-      {"beat_schedule", not_yet},
-      {"beat_scheduler", not_yet},
-      {"beat_schedule_filename", not_yet},
-      {"beat_max_loop_interval", not_yet},
-      {"beat_sync_every", not_yet},
-      {"beat_cron_starting_deadline", not_yet},
+      {"beat_scheduler", python_only},
+      {"beat_sync_every", "every run is written down at once"},
   };
   return table;
 }

@@ -25,18 +25,16 @@ constexpr Foreign ignored[] = {
     {"--loader", "tasks are compiled into this executable"},
     {"-I,--include", "tasks are compiled into this executable"},
     {"--executable", "slots are this executable"},
+    {"--scheduler", "there is one scheduler; the broker decides where it keeps its state"},
 };
 constexpr Foreign refused[] = {
     {"--uid", "start the worker as the user it shall run as"},
     {"--gid", "start the worker as the group it shall run as"},
     {"--umask", "start the worker with the umask it shall have"},
     {"--workdir", "start the worker in the directory it shall work in"},
-    {"-s,--schedule,--schedule-filename", "this version has no beat; run `celery beat` beside it"},
-    {"--scheduler", "this version has no beat; run `celery beat` beside it"},
 };
 constexpr Foreign refused_flags[] = {
     {"-D,--detach", "this worker stays in the foreground; let a service manager keep it"},
-    {"-B,--beat", "this version has no beat; run `celery beat` beside it"},
 };
 
 // The long name of "-c,--concurrency": "--concurrency".
@@ -121,6 +119,7 @@ void add_options(CLI::App& app, Line& line) {
       ->type_name("NAME")
       ->capture_default_str();
   text("--autoscale", line.autoscale, "slots grow and shrink with the work")->type_name("MAX,MIN");
+  app.add_flag("-B,--beat", options.beat, "send the tasks of beat_schedule, too; several workers may");
   app.add_flag("--purge,--discard", options.purge, "empty the queues at start");
   app.add_flag("--without-gossip", options.without_gossip, "do not listen to other workers");
   app.add_flag("--without-mingle", options.without_mingle,

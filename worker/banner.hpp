@@ -11,7 +11,7 @@ namespace celeriac {
 
 struct BannerFacts {
   std::string node, transport, results, pool;  // URLs without passwords
-  unsigned concurrency = 0;
+  std::string concurrency;                     // "4", "{min=1, max=4}"
   bool task_events = false;
   bool list_tasks = false;
   std::vector<std::string> queues;

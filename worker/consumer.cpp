@@ -179,7 +179,11 @@ void Consumer::feed(double now) {
     ready_.pop_front();
     const auto found = requests_.find(job);
     if (found == requests_.end() || discard_revoked(found->second, now)) continue;
-    submit(found->second);
+    Request& request = found->second;
+    if (request.policy->deduplicate && request.redelivered && !request.looked_up && !parts_.stores.empty())
+      look_up(request);
+    else
+      submit(request);
   }
   feeding_ = false;
 }
@@ -230,6 +234,18 @@ void Consumer::on_soft_timeout(JobId job, double limit) {
   if (found == requests_.end()) return;
   log(LogLevel::warning, fmt::format("Soft time limit ({}s) exceeded for {}[{}]", limit_text(limit),
                                      found->second.headers->display_name(), found->second.id()));
+}
+
+void Consumer::on_recalled(std::vector<JobId>&& jobs) {
+  in_pool_ -= std::min(in_pool_, jobs.size());
+  for (auto job = jobs.rbegin(); job != jobs.rend(); ++job) {
+    const auto found = requests_.find(*job);
+    if (found == requests_.end()) continue;
+    found->second.phase = Request::Phase::ready;
+    ready_.push_front(*job);
+  }
+  feed(unix_now());  // discards what is revoked
+  after_write();
 }
 
 void Consumer::release_limited(double now) {

@@ -59,6 +59,7 @@ class Consumer {
   void on_finished(std::vector<Finished>&& batch);
   void on_request(JobId job, TaskRequest&& request, std::function<void(std::string)> reply);
   void on_soft_timeout(JobId job, double limit);
+  void on_recalled(std::vector<JobId>&& jobs);
 
   // Call a few times a second: returns messages that wait too long, follows slow tasks.
   void tick();
@@ -98,7 +99,8 @@ class Consumer {
   bool set_time_limits(std::string_view task, double soft, double hard);
   void add_queue(const std::string& queue);
   void cancel_queue(const std::string& queue);
-  void resized();  // the pool has another number of slots
+  void resized(unsigned concurrency);  // the pool has another number of slots; the window is for this many
+  std::size_t reserved() const { return ready_.size() + in_pool_; }  // could run now, or run
 
  private:
   struct NameHash {
@@ -122,6 +124,8 @@ class Consumer {
 
   void feed(double now);
   void submit(Request& request);
+  void look_up(Request& request);
+  void succeeded_before(Request& request, const Json& document);
   void take_back_queued();
   void give_back_surplus(double now);
   void release_limited(double now);

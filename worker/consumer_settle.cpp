@@ -206,6 +206,41 @@ void Consumer::follow(Request& request) {
   });
 }
 
+// worker_deduplicate_successful_tasks: somebody began this message before, and may have ended it.
+void Consumer::look_up(Request& request) {
+  parts_.stores.first().fetch(request.id(), [this,
+                                             job = request.job](Expected<std::optional<Json>> document) {
+    const auto found = requests_.find(job);
+    if (found == requests_.end() || draining_) return;
+    Request& request = found->second;
+    request.looked_up = true;
+    if (!document) {
+      log(LogLevel::error, fmt::format("Task {}[{}] runs again: its result cannot be looked up: {}",
+                                       request.headers->display_name(), request.id(), document.error().what));
+    } else if (*document && (*document)->value("status", Json()) == Json(std::string(state::success))) {
+      return succeeded_before(request, **document);
+    }
+    ready_.push_front(job);
+    feed(unix_now());
+  });
+}
+
+// Callbacks and the next step left before the result was stored. The part of a chord came after it, and
+// counts once however often it is added.
+void Consumer::succeeded_before(Request& request, const Json& document) {
+  log(LogLevel::info, fmt::format("Task {}[{}] already completed successfully.",
+                                  request.headers->display_name(), request.id()));
+  request.phase = Request::Phase::finished;
+  Returned returned;
+  returned.result = dump_json(document.value("result", Json()));
+  Settlement settlement = settle(std::move(returned), facts(request));
+  settlement.embed.reset();
+  plan_follow_ups(request, settlement);
+  if (request.after) request.after->before.clear();
+  request.verdict = settlement.verdict;
+  follow(request);
+}
+
 // A value that no store takes must not leave the client waiting: it gets the reason instead.
 void Consumer::store_unstorable(Request& request, const Status& status) {
   TaskResult result = row(request);

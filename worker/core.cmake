@@ -1,6 +1,13 @@
 # The consumer and everything it decides with; included by CMakeLists.txt.
 target_sources(celeriac_worker PRIVATE
   banner.cpp
+  beat/beat.cpp
+  beat/crontab.cpp
+  beat/entry.cpp
+  beat/run_beat.cpp
+  beat/schedule.cpp
+  beat/solar.cpp
+  beat/zone.cpp
   canvas/follow.cpp
   canvas/runner.cpp
   consumer.cpp
@@ -24,6 +31,7 @@ target_sources(celeriac_worker PRIVATE
   main.cpp
   node_name.cpp
   pidfile.cpp
+  pool_size.cpp
   prefetch.cpp
   rate_limit.cpp
   redact.cpp
@@ -36,3 +44,4 @@ target_sources(celeriac_worker PRIVATE
   shutdown.cpp
   stall.cpp
   worker.cpp)
+target_link_libraries(celeriac_worker PRIVATE date::date-tz ${LIBNOVA})

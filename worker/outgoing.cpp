@@ -47,7 +47,7 @@ SendRequest build_send(const TaskHeaders& parent, std::string_view task, Json ar
   headers.lang = "c++";
   headers.id = options.task_id.empty() ? uuid4() : std::move(options.task_id);
   headers.task = task;
-  headers.root_id = parent.root_id.empty() ? parent.id : parent.root_id;
+  headers.root_id = !parent.root_id.empty() ? parent.root_id : !parent.id.empty() ? parent.id : headers.id;
   headers.parent_id = parent.id;
   if (options.countdown) options.eta = now + *options.countdown;
   headers.eta = options.eta;

@@ -11,7 +11,8 @@
 namespace celeriac {
 
 // A new task sent by `parent` at `now` (Unix seconds): its root_id is the parent's, its parent_id the
-// parent's id. The priority is the caller's; whether a parent's is inherited is the worker's setting.
+// parent's id. A parent without an id is none: the task is the root. The priority is the caller's; whether a
+// parent's is inherited is the worker's setting.
 SendRequest build_send(const TaskHeaders& parent, std::string_view task, Json args, Json kwargs,
                        SendOptions options, double now);
 

@@ -25,6 +25,7 @@ struct PoolOptions {
   std::uint64_t max_memory_per_slot = 0;  // bytes of RSS, checked after a task; 0: no limit
   std::uint64_t memory_limit = 0;         // bytes, enforced during a task; 0: no limit
   double alive_timeout = 4;               // seconds for a slot to report that it is up
+  int stdout_level = 0;                   // prefork: what tasks print is logged at this level; 0: it is not
   unsigned queued_per_slot = 0;           // jobs that may wait inside a busy slot: 0 = fair
   std::vector<std::string> accept;        // content types a body may have
   std::string log_level = "warning";
@@ -40,6 +41,8 @@ class Pool {
     std::function<void(JobId, TaskRequest&&, std::function<void(std::string error)> reply)> on_request;
     std::function<void(std::vector<Finished>&&)> on_finished;
     std::function<void(std::string)> on_fatal;  // no slot can be started
+    // recall() was in time: these jobs do not start.
+    std::function<void(std::vector<JobId>)> on_recalled;
     // The soft limit of a job has passed and the slot was told.
     std::function<void(JobId, double limit)> on_soft_timeout;
   };
@@ -56,6 +59,10 @@ class Pool {
 
   // Takes back jobs that no slot has started, newest last (warm shutdown gives them back).
   virtual std::vector<JobId> drop_queued() = 0;
+
+  // Asks for a job back that a slot holds and may not have started: on_recalled answers if it had not,
+  // nothing if it had. Jobs that no slot holds come from drop_queued().
+  virtual void recall(JobId job) { (void)job; }
 
   // Kills the slot running this job (prefork), or does nothing and says so with false.
   virtual bool terminate(JobId job, int signal) = 0;

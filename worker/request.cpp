@@ -11,8 +11,15 @@ Expected<TaskPolicy> resolve_policy(const App::Task& task, const Settings& setti
   TaskPolicy policy;
   policy.task = &task;
   policy.acks_late = o.acks_late.value_or(settings.task_acks_late);
-  policy.acks_on_failure_or_timeout =
-      o.acks_on_failure_or_timeout.value_or(settings.task_acks_on_failure_or_timeout);
+  // The closer word wins: the task's before the settings', the exact one before the one for both.
+  const auto acks = [&](const std::optional<bool>& own, const std::optional<bool>& common) {
+    const bool both = o.acks_on_failure_or_timeout.value_or(settings.task_acks_on_failure_or_timeout);
+    if (own || o.acks_on_failure_or_timeout) return own.value_or(both);
+    return common.value_or(both);
+  };
+  policy.acks_on_failure = acks(o.acks_on_failure, settings.task_acks_on_failure);
+  policy.acks_on_timeout = acks(o.acks_on_timeout, settings.task_acks_on_timeout);
+  policy.deduplicate = policy.acks_late && settings.worker_deduplicate_successful_tasks;
   policy.reject_on_worker_lost = o.reject_on_worker_lost.value_or(settings.task_reject_on_worker_lost);
   policy.ignore_result = o.ignore_result.value_or(settings.task_ignore_result);
   policy.store_errors_even_if_ignored =

@@ -24,7 +24,8 @@ struct Aftermath;
 struct TaskPolicy {
   const App::Task* task = nullptr;
   bool acks_late = false;
-  bool acks_on_failure_or_timeout = true;
+  bool acks_on_failure = true, acks_on_timeout = true;
+  bool deduplicate = false;  // a message that was delivered before does not run again once it has succeeded
   bool reject_on_worker_lost = false;
   bool ignore_result = false;
   bool store_errors_even_if_ignored = false;
@@ -59,6 +60,7 @@ struct Request {
   bool redelivered = false;
   bool settled = false;        // acknowledged (or rejected, buried): the broker has forgotten it
   bool ignore_result = false;  // the message's word, else the policy's
+  bool looked_up = false;      // whether it has succeeded before is known: it has not
   double soft_limit = 0, hard_limit = 0;
   double held_since = 0;  // Unix seconds when it became ready
   double started_at = 0;  // Unix seconds; 0: not yet

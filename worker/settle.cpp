@@ -90,7 +90,7 @@ Settlement settle_outcome(Threw&& o, const RunFacts& facts) {
   s.traceback = std::move(o.traceback);
   s.children = std::move(o.children);
   s.embed = std::move(o.embed);
-  if (s.verdict == Verdict::ack && !facts.policy->acks_on_failure_or_timeout) {
+  if (s.verdict == Verdict::ack && !facts.policy->acks_on_failure) {
     bury(s, "failed", o.exception.repr());
   }
   return s;
@@ -135,7 +135,7 @@ Settlement settle_outcome(Undecodable&& o, const RunFacts& facts) {
 Settlement settle_outcome(HardTimeout&& o, const RunFacts& facts) {
   Settlement s;
   fail(s, timeout_exception(o.limit), facts);
-  if (s.verdict == Verdict::ack && !facts.policy->acks_on_failure_or_timeout) s.verdict = Verdict::requeue;
+  if (s.verdict == Verdict::ack && !facts.policy->acks_on_timeout) s.verdict = Verdict::requeue;
   return s;
 }
 
@@ -148,7 +148,7 @@ Settlement settle_outcome(Lost&& o, const RunFacts& facts) {
   }
   const ExceptionInfo exception = lost_exception(o, facts.job);
   fail(s, exception, facts);
-  if (s.verdict == Verdict::ack && !facts.policy->acks_on_failure_or_timeout) {
+  if (s.verdict == Verdict::ack && !facts.policy->acks_on_failure) {
     bury(s, "failed", exception.repr());
   }
   return s;

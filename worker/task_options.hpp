@@ -16,6 +16,7 @@ struct TaskOptions {
   std::string queue = {};                     // default route; empty: the app's default queue
   std::optional<bool> acks_late = {};         // unset: task_acks_late
   std::optional<bool> acks_on_failure_or_timeout = {};
+  std::optional<bool> acks_on_failure = {}, acks_on_timeout = {};  // unset: the one above
   std::optional<bool> reject_on_worker_lost = {};
   std::optional<bool> ignore_result = {};
   std::optional<bool> track_started = {};

@@ -4,6 +4,7 @@
 #include "protocol/time.hpp"
 #include "queues/connect.hpp"
 #include "worker/banner.hpp"
+#include "worker/beat/beat.hpp"
 #include "worker/consumer.hpp"
 #include "worker/control/remote_control.hpp"
 #include "worker/control/state_file.hpp"
@@ -11,6 +12,7 @@
 #include "worker/logging.hpp"
 #include "worker/node_name.hpp"
 #include "worker/pidfile.hpp"
+#include "worker/pool_size.hpp"
 #include "worker/routes.hpp"
 #include "worker/service_manager.hpp"
 #include "worker/shutdown.hpp"
@@ -39,9 +41,19 @@ constexpr std::chrono::milliseconds tick_interval{250};
 constexpr double cold_grace = 10;  // seconds for a cold shutdown to reach its servers
 
 unsigned concurrency(const Settings& settings, const WorkerOptions& options) {
-  if (options.autoscale_max) return static_cast<unsigned>(std::max(1, *options.autoscale_max));
+  if (options.autoscale_max) return static_cast<unsigned>(std::max(1, options.autoscale_min.value_or(0)));
   if (settings.worker_concurrency > 0) return static_cast<unsigned>(settings.worker_concurrency);
   return std::max(1u, std::thread::hardware_concurrency());
+}
+
+std::optional<Autoscaler> autoscaler(const WorkerOptions& options) {
+  if (!options.autoscale_max) return std::nullopt;
+  constexpr double default_keepalive = 30;  // seconds, Celery's
+  const char* text = std::getenv("AUTOSCALE_KEEPALIVE");
+  const double keepalive = text ? std::strtod(text, nullptr) : 0;
+  return Autoscaler(static_cast<unsigned>(*options.autoscale_max),
+                    static_cast<unsigned>(options.autoscale_min.value_or(0)),
+                    keepalive > 0 ? keepalive : default_keepalive);
 }
 
 PoolOptions pool_options(const Settings& settings, const WorkerOptions& options) {
@@ -59,6 +71,10 @@ PoolOptions pool_options(const Settings& settings, const WorkerOptions& options)
   pool.queued_per_slot = options.optimization == "fair" ? 0 : 32;
   pool.accept = content_types(settings.accept_content);
   pool.log_level = options.loglevel;
+  if (settings.worker_redirect_stdouts) {
+    const auto level = parse_log_level(settings.worker_redirect_stdouts_level);
+    pool.stdout_level = static_cast<int>(level.value_or(LogLevel::warning));
+  }
   return pool;
 }
 
@@ -119,6 +135,7 @@ class Worker {
   void stop_warm();
   void stop_cold();
   void leave();
+  void close_connections();
   void finish_at(double seconds);
   std::string show_banner() const;
 
@@ -139,6 +156,8 @@ class Worker {
   LamportClock clock_;
   std::unique_ptr<EventDispatcher> events_;
   std::unique_ptr<Consumer> consumer_;
+  std::unique_ptr<PoolSize> pool_size_;
+  std::unique_ptr<Beat> beat_;              // null: without -B
   std::unique_ptr<Heart> heart_;            // null: --without-heartbeat
   std::unique_ptr<RemoteControl> control_;  // null: not enabled, or the transport has no broadcasts
 };
@@ -162,12 +181,20 @@ Expected<bool> Worker::build() {
   outlet.send = [this](const Message& message) { return broker_->broadcast(message); };
   outlet.flush_soon = [this] { boost::asio::post(io_, [this] { events_->flush(); }); };
   events_ = std::make_unique<EventDispatcher>(std::move(events), clock_, std::move(outlet));
+  const auto scaler = autoscaler(options_);
+  const unsigned most_slots = scaler ? scaler->max() : pool_opts.slots;
   auto consumer = Consumer::create({io_, app_, settings_, *broker_, *stores_, *pool_, node_,
                                     consumed_queues(settings_, options_, app_),
-                                    prefetch_options(settings_, options_, pool_opts.slots), events_.get()});
+                                    prefetch_options(settings_, options_, most_slots), events_.get()});
   if (!consumer) return tl::unexpected(consumer.error());
   consumer_ = std::move(*consumer);
+  pool_size_ = std::make_unique<PoolSize>(*pool_, *consumer_, scaler);
   if (consumer_->queues().empty()) return unexpected("no queue is left to consume from");
+  if (options_.beat) {
+    auto beat = Beat::create(io_, settings_, app_, node_);
+    if (!beat) return tl::unexpected(beat.error());
+    beat_ = std::move(*beat);
+  }
   build_monitoring();
   return load_revoked();
 }
@@ -177,7 +204,7 @@ void Worker::build_monitoring() {
   const auto load = [this] { return NodeLoad{consumer_->running(), consumer_->processed()}; };
   heart_ = std::make_unique<Heart>(io_, *events_, options_.heartbeat_interval, load);
   if (!settings_.worker_enable_remote_control) return;
-  ControlPanel panel{node_, app_, settings_, options_, *consumer_, *pool_, *events_, clock_};
+  ControlPanel panel{node_, app_, settings_, options_, *consumer_, *pool_, *pool_size_, *events_, clock_};
   panel.results_url = stores_->display();
   panel.started_at = unix_now();
   panel.send_heartbeat = [this] { heart_->beat_once(); };
@@ -207,7 +234,9 @@ std::string Worker::show_banner() const {
   facts.transport = broker_->display_url();
   facts.results = stores_->display();
   facts.pool = pool_->name();
-  facts.concurrency = pool_->slots();
+  const auto& scaler = pool_size_->autoscaler();
+  facts.concurrency = scaler ? fmt::format("{{min={}, max={}}}", scaler->min(), scaler->max())
+                             : std::to_string(pool_->slots());
   facts.task_events = settings_.worker_send_task_events;
   facts.list_tasks = log_enabled(LogLevel::info);
   facts.queues = consumer_->queues();
@@ -233,6 +262,7 @@ void Worker::start() {
     consumer_->on_request(job, std::move(request), std::move(reply));
   };
   pool.on_fatal = [this](const std::string& what) { die("Could not start worker processes: " + what); };
+  pool.on_recalled = [this](std::vector<JobId> jobs) { consumer_->on_recalled(std::move(jobs)); };
   pool.on_soft_timeout = [this](JobId job, double limit) { consumer_->on_soft_timeout(job, limit); };
   pool_->start(std::move(pool));
 
@@ -245,9 +275,11 @@ void Worker::start() {
   broker.on_deliveries = [this](std::vector<Delivery>&& batch) {
     stall_.on_progress(unix_now());
     consumer_->on_deliveries(std::move(batch));
+    if (!shutdown_.going_down()) pool_size_->follow(unix_now());
   };
   broker.on_state = [this](BrokerState state, const std::string& what) { on_broker_state(state, what); };
   broker_->start(std::move(broker));
+  if (beat_) beat_->start([this](const std::string& why) { die("beat: " + why); });
   tick();
 }
 
@@ -397,6 +429,11 @@ void Worker::finish_at(double seconds) {
 
 void Worker::leave() {
   if (std::exchange(leaving_, true)) return;
+  if (beat_) return beat_->stop([this] { close_connections(); });
+  close_connections();
+}
+
+void Worker::close_connections() {
   tick_timer_.cancel();
   if (control_) control_->stop();
   events_->flush();
@@ -418,6 +455,7 @@ void Worker::leave() {
 void Worker::tick() {
   const double now = unix_now();
   consumer_->tick();
+  if (!shutdown_.going_down()) pool_size_->follow(now);
   look_for_stall(now);
   tick_timer_.expires_after(tick_interval);
   tick_timer_.async_wait([this](const boost::system::error_code& error) {

@@ -32,6 +32,9 @@ class Keys {
 
   std::string lease(std::string_view owner) const { return lease_prefix + std::string(owner); }
   std::string taken(std::string_view owner) const { return prefix + "celeriac.taken." + std::string(owner); }
+  std::string beat(std::string_view schedule) const {
+    return prefix + "celeriac.beat." + std::string(schedule);
+  }
   std::string dead_of_queue(std::string_view queue) const { return dead + ".queue." + std::string(queue); }
   std::string dead_letter(std::string_view id) const { return dead + ".letter." + std::string(id); }
 

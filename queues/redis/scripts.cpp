@@ -173,6 +173,17 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 return 0
 )lua";
 
+// Sends ARGV[4] to the list KEYS[2] and writes ARGV[3] into field ARGV[1] of the hash KEYS[1], if ARGV[2]
+// stands there. 1: done, perhaps by the same request before; 0: another record stands there.
+constexpr std::string_view tick_source = R"lua(
+local stored = redis.call('HGET', KEYS[1], ARGV[1])
+if stored == ARGV[3] then return 1 end
+if stored ~= ARGV[2] then return 0 end
+redis.call('LPUSH', KEYS[2], ARGV[4])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+)lua";
+
 Script make(std::string_view source) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned size = 0;
@@ -194,11 +205,12 @@ Scripts::Scripts()
       heartbeat(make(heartbeat_source)),
       forget(make(forget_source)),
       count(make(count_source)),
-      unlock(make(unlock_source)) {}
+      unlock(make(unlock_source)),
+      tick(make(tick_source)) {}
 
 Request Scripts::load() const {
   Request request;
-  for (const Script* script : {&claim, &restore, &bury, &heartbeat, &forget, &count, &unlock})
+  for (const Script* script : {&claim, &restore, &bury, &heartbeat, &forget, &count, &unlock, &tick})
     request.add("SCRIPT", "LOAD", script->source);
   return request;
 }

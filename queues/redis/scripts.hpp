@@ -17,7 +17,7 @@ struct Script {
 struct Scripts {
   Scripts();
 
-  Script claim, restore, bury, heartbeat, forget, count, unlock;
+  Script claim, restore, bury, heartbeat, forget, count, unlock, tick;
 
   // SCRIPT LOAD for all of them. The answers need no look: a failure shows as NOSCRIPT.
   Request load() const;

@@ -1,7 +1,9 @@
 target_sources(celeriac_queues PRIVATE
   backoff.cpp
   due_queue.cpp
+  file_ticks.cpp
   stream.cpp
+  tick_record.cpp
   redis/broadcast.cpp
   redis/connection.cpp
   redis/connection_options.cpp
@@ -13,6 +15,7 @@ target_sources(celeriac_queues PRIVATE
   redis/recovery.cpp
   redis/redis_broker.cpp
   redis/redis_fetch.cpp
+  redis/redis_ticks.cpp
   redis/reply.cpp
   redis/request.cpp
   redis/restorer.cpp

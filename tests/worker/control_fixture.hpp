@@ -109,11 +109,12 @@ struct Node {
   std::vector<Message> events_sent;
   std::unique_ptr<EventDispatcher> events;
   std::unique_ptr<Consumer> consumer;
+  std::unique_ptr<PoolSize> pool_size;
   std::unique_ptr<ControlPanel> panel;
   int heartbeats = 0, shutdowns = 0;
   Tag last_tag = 0;
 
-  explicit Node(bool task_events = false) {
+  explicit Node(bool task_events = false, std::optional<Autoscaler> autoscaler = {}) {
     app.task("t.add", +[](Context&, double x, double y) -> Json { return x + y; }, {.params = {"x", "y"}});
     app.task("t.slow", +[](Context&) -> Json { return nullptr; }, {.max_retries = 5, .rate_limit = "10/m"});
     std::vector<std::unique_ptr<ResultBackend>> backends;
@@ -134,7 +135,9 @@ struct Node {
     auto made = Consumer::create(std::move(parts));
     REQUIRE(made);
     consumer = std::move(*made);
-    panel.reset(new ControlPanel{"w1@host", app, settings, options, *consumer, pool, *events, clock});
+    pool_size = std::make_unique<PoolSize>(pool, *consumer, autoscaler);
+    panel.reset(
+        new ControlPanel{"w1@host", app, settings, options, *consumer, pool, *pool_size, *events, clock});
     panel->started_at = unix_now();
     panel->send_heartbeat = [this] { ++heartbeats; };
     panel->shut_down = [this] { ++shutdowns; };

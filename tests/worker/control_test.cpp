@@ -215,9 +215,6 @@ TEST_CASE("queues, slots and events change while the node runs") {
   CHECK(node.ask("pool_grow", {{"n", -1}}).contains("error"));
   CHECK(node.ask("autoscale", {{"max", 3}})["error"] == "ValueError('Autoscale not enabled')");
   CHECK(node.ask("pool_restart")["error"] == "ValueError('Pool restarts not enabled')");
-  node.options.autoscale_max = 4;
-  CHECK(node.ask("pool_grow")["error"] ==
-        "pool_grow is not supported with autoscale. Adjust autoscale range instead.");
 
   CHECK(node.ask("enable_events")["ok"] == "task events enabled");
   CHECK(node.ask("enable_events")["ok"] == "task events already enabled");
@@ -228,6 +225,20 @@ TEST_CASE("queues, slots and events change while the node runs") {
   CHECK(node.ask("election", {{"id", "1"}, {"topic", "task"}, {"action", nullptr}}).is_null());
   CHECK_FALSE(run_control_command(*node.panel, "shutdown", Json::object()));
   CHECK(node.shutdowns == 1);
+}
+
+TEST_CASE("with autoscale the bounds are changed, not the slots") {
+  Node node(false, Autoscaler(4, 1, 30));
+  CHECK(node.ask("pool_grow")["error"] ==
+        "pool_grow is not supported with autoscale. Adjust autoscale range instead.");
+  CHECK(node.ask("stats")["autoscaler"] == Json{{"max", 4}, {"min", 1}, {"current", 2}, {"qty", 0}});
+  CHECK(node.ask("autoscale", {{"max", 6}, {"min", 3}})["ok"] == "autoscale now max=6 min=3");
+  CHECK(node.pool.slot_count == 3);
+  CHECK(node.broker.window == 24);
+  CHECK(node.ask("autoscale", {{"max", 2}, {"min", 1}})["ok"] == "autoscale now max=2 min=1");
+  CHECK(node.pool.slot_count == 2);
+  CHECK(node.ask("autoscale", {{"max", 1}, {"min", 2}}).contains("error"));
+  CHECK(node.ask("autoscale", {{"max", 0}, {"min", 0}}).contains("error"));
 }
 
 TEST_CASE("nodes tell each other what is revoked") {

@@ -1,6 +1,6 @@
 # Tests of the consumer and its decisions; included by CMakeLists.txt.
 celeriac_test(worker_decisions_test
-  SOURCES settle_test.cpp prefetch_test.cpp rate_limit_test.cpp revoked_test.cpp shutdown_test.cpp stall_test.cpp
+  SOURCES autoscaler_test.cpp settle_test.cpp prefetch_test.cpp rate_limit_test.cpp revoked_test.cpp shutdown_test.cpp stall_test.cpp
           node_name_test.cpp routes_test.cpp request_test.cpp log_format_test.cpp redact_test.cpp pidfile_test.cpp
   LIBS celeriac_worker spdlog::spdlog)
 
@@ -17,3 +17,12 @@ if(DEBIAN_PYTHON3 AND TARGET conformance_worker)
 endif()
 
 celeriac_test(worker_canvas_test SOURCES canvas_plan_test.cpp canvas_follow_test.cpp LIBS celeriac_worker)
+
+celeriac_test(worker_beat_test SOURCES beat_crontab_test.cpp beat_schedule_test.cpp LIBS celeriac_worker)
+add_executable(crontab_next crontab_next.cpp)
+target_link_libraries(crontab_next PRIVATE celeriac_worker)
+if(DEBIAN_PYTHON3)
+  add_test(NAME worker_crontab_property
+    COMMAND ${DEBIAN_PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/crontab_property.py $<TARGET_FILE:crontab_next>)
+  set_tests_properties(worker_crontab_property PROPERTIES TIMEOUT 120 LABELS integration)
+endif()

@@ -39,6 +39,9 @@ PoolHarness::PoolHarness(const std::string& name, PoolOptions options) {
   };
   handlers.on_fatal = [this](const std::string& what) { fatal = what; };
   handlers.on_soft_timeout = [this](JobId job, double) { soft_timeouts.push_back(job); };
+  handlers.on_recalled = [this](const std::vector<JobId>& jobs) {
+    recalled.insert(recalled.end(), jobs.begin(), jobs.end());
+  };
   pool->start(std::move(handlers));
 }
 

@@ -48,7 +48,7 @@ class PoolHarness {
   std::map<JobId, Started> started;
   std::map<JobId, Finished> finished;
   std::vector<std::pair<JobId, TaskRequest>> requests;
-  std::vector<JobId> soft_timeouts;
+  std::vector<JobId> soft_timeouts, recalled;
   std::vector<std::string> order;  // "start 3", "ask 3", "end 3"
   std::string fatal;
   std::string send_answer;

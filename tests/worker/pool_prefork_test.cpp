@@ -128,3 +128,70 @@ TEST_CASE("time, processor and memory of a run are told") {
     CHECK(h.finished.at(small).usage.peak_rss > 0);
   }
 }
+
+TEST_CASE("a job that waits inside a busy slot can be called back, and then never runs") {
+  PoolOptions options;
+  options.slots = 1;
+  options.queued_per_slot = 8;
+  PoolHarness h("prefork", options);
+  for (int i = 0; i < 20; ++i) h.call("noop");  // quick work: from now on jobs wait inside the slot
+  const JobId running = h.submit("nap", "[0.5]");
+  h.until([&] { return h.started.count(running) > 0; });
+  const JobId first = h.submit("noop"), second = h.submit("noop"), third = h.submit("noop");
+  h.io.restart();
+  h.io.poll();
+  REQUIRE(h.pool->drop_queued().empty());  // all three are in the slot
+  h.pool->recall(second);
+  h.pool->recall(running);  // it has started: nothing happens
+  h.until([&] { return h.finished.count(first) + h.finished.count(third) + h.finished.count(running) == 3; });
+  CHECK(h.recalled == std::vector<JobId>{second});
+  CHECK(h.started.count(second) == 0);
+  h.pool->recall(second);  // it is not here any more
+  CHECK(h.call("noop") == "null");
+}
+
+TEST_CASE("a job that was called back from a slot that dies does not run elsewhere") {
+  PoolOptions options;
+  options.slots = 1;
+  options.queued_per_slot = 8;
+  PoolHarness h("prefork", options);
+  for (int i = 0; i < 20; ++i) h.call("noop");
+  const JobId running = h.submit("nap", "[30]");
+  h.until([&] { return h.started.count(running) > 0; });
+  const JobId dead = h.submit("noop"), alive = h.submit("noop");
+  h.io.restart();
+  h.io.poll();
+  h.pool->recall(dead);
+  CHECK(h.pool->terminate(running, SIGKILL));
+  h.until([&] { return h.finished.count(alive) > 0; });
+  CHECK(h.recalled == std::vector<JobId>{dead});
+  CHECK(h.started.count(dead) == 0);
+}
+
+TEST_CASE("what a task prints becomes lines of its own log") {
+  PoolOptions options;
+  options.slots = 1;
+  options.stdout_level = 3;
+  PoolHarness h("prefork", options);
+  const JobId job = h.submit("print");
+  h.until([&] { return h.finished.count(job) > 0; });
+  std::vector<std::string> lines;
+  for (const auto& [from, request] : h.requests) {
+    const auto* line = std::get_if<LogRequest>(&request);
+    REQUIRE(line);
+    CHECK(from == job);
+    CHECK(line->level == 3);
+    lines.push_back(line->text);
+  }
+  REQUIRE(lines.size() == 7);
+  CHECK(std::vector<std::string>(lines.begin(), lines.begin() + 4) ==
+        std::vector<std::string>{"by printf 1", "by cout 2", "by cerr", "from a thread"});
+  CHECK(lines[4] == std::string(8192, 'x'));
+  CHECK(lines[5] == std::string(1808, 'x'));
+  CHECK(lines[6] == "without an end");
+  // More than any pipe holds: nothing blocks.
+  h.requests.clear();
+  const JobId many = h.submit("print_many", "[20000]");
+  h.until([&] { return h.finished.count(many) > 0; });
+  CHECK(h.requests.size() == 20000);
+}

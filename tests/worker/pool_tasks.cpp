@@ -5,8 +5,10 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <iostream>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -56,6 +58,18 @@ std::optional<std::string> environment(Context&, std::string name) {
   return value ? std::optional<std::string>(value) : std::nullopt;
 }
 
+void print(Context&) {
+  std::printf("by printf %d\n", 1);
+  std::cout << "by cout " << 2 << std::endl;
+  std::cerr << "by cerr\n";
+  std::thread([] { std::fputs("from a thread\n", stderr); }).join();
+  std::cout << std::string(10000, 'x') << "\nwithout an end" << std::flush;
+}
+
+void print_many(Context&, int count) {
+  for (int i = 0; i < count; ++i) std::printf("line %d\n", i);
+}
+
 std::string send(Context& context, std::string task) {
   context.progress(1, 2, "sending");
   return context.send(task, Json::array({1}));
@@ -78,6 +92,8 @@ App pool_test_app() {
   app.task("devour", devour, {.params = {"megabytes"}});
   app.task("send", send, {.params = {"task"}});
   app.task("pid", [](Context&) { return getpid(); });
+  app.task("print", print);
+  app.task("print_many", print_many, {.params = {"count"}});
   app.task("open_descriptors", open_descriptors);
   app.task("environment", environment, {.params = {"name"}});
   return app;

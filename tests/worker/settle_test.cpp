@@ -67,7 +67,7 @@ TEST_CASE("each outcome is acknowledged and stored as the table says") {
   for (const Row& row : rows) {
     CAPTURE(row.situation);
     TaskPolicy policy;
-    policy.acks_on_failure_or_timeout = row.acks_on_failure;
+    policy.acks_on_failure = policy.acks_on_timeout = row.acks_on_failure;
     policy.reject_on_worker_lost = row.reject_on_lost;
     RunFacts facts;
     facts.policy = &policy;

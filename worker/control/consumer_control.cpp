@@ -5,7 +5,6 @@
 #include "protocol/time.hpp"
 
 #include <algorithm>
-#include <csignal>
 
 namespace celeriac {
 namespace {
@@ -70,12 +69,12 @@ void Consumer::discard_waiting(double now) {
   std::vector<JobId> dead;
   for (auto& [job, request] : requests_) {
     const bool waits = request.phase == Request::Phase::ready || request.phase == Request::Phase::limited;
-    const bool in_slot = request.phase == Request::Phase::pooled;  // it cannot be recalled
+    const bool in_slot = request.phase == Request::Phase::pooled;
     if ((!waits && !in_slot) || !is_revoked(*request.headers, now)) continue;
     if (waits)
       dead.push_back(job);
-    else if (request.terminate_signal == 0)
-      request.terminate_signal = SIGKILL;
+    else
+      parts_.pool.recall(job);
   }
   std::sort(dead.begin(), dead.end());
   for (const JobId job : dead) {
@@ -146,8 +145,8 @@ void Consumer::cancel_queue(const std::string& queue) {
   if (std::erase(parts_.queues, queue) > 0) consume();
 }
 
-void Consumer::resized() {
-  if (prefetch_.resize(parts_.pool.slots())) apply_window();
+void Consumer::resized(unsigned concurrency) {
+  if (prefetch_.resize(concurrency)) apply_window();
   if (!draining_) feed(unix_now());
 }
 

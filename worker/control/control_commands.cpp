@@ -4,6 +4,7 @@
 #include "worker/logging.hpp"
 
 #include "protocol/repr.hpp"
+#include "protocol/time.hpp"
 
 #include <fmt/format.h>
 
@@ -172,7 +173,7 @@ namespace {
 
 Answer resize(ControlPanel& panel, const CommandArguments& args, bool grow) {
   const std::string verb = grow ? "grow" : "shrink";
-  if (panel.options.autoscale_max) {
+  if (panel.pool_size.autoscaler()) {
     return nok("pool_" + verb + " is not supported with autoscale. Adjust autoscale range instead.");
   }
   const auto n = args.integer("n", 1);
@@ -181,10 +182,9 @@ Answer resize(ControlPanel& panel, const CommandArguments& args, bool grow) {
     return unexpected(exception_repr("ValueError", fmt::format("n must be 0 to {}", most_slots_at_once)));
   }
   if (grow)
-    panel.pool.grow(static_cast<unsigned>(*n));
+    panel.pool_size.grow(static_cast<unsigned>(*n));
   else
-    panel.pool.shrink(static_cast<unsigned>(*n));
-  panel.consumer.resized();
+    panel.pool_size.shrink(static_cast<unsigned>(*n));
   return ok("pool will " + verb);
 }
 
@@ -197,8 +197,18 @@ Answer pool_restart(ControlPanel&, const CommandArguments&) {
   return unexpected(exception_repr("ValueError", "Pool restarts not enabled"));
 }
 
-Answer autoscale(ControlPanel&, const CommandArguments&) {
-  return unexpected(exception_repr("ValueError", "Autoscale not enabled"));
+Answer autoscale(ControlPanel& panel, const CommandArguments& args) {
+  const auto& scaler = panel.pool_size.autoscaler();
+  if (!scaler) return unexpected(exception_repr("ValueError", "Autoscale not enabled"));
+  const auto max = args.integer("max", scaler->max()), min = args.integer("min", scaler->min());
+  if (!max) return tl::unexpected(max.error());
+  if (!min) return tl::unexpected(min.error());
+  if (*max < 1 || *max > most_slots_at_once || *min < 0 || *min > *max) {
+    return unexpected(
+        exception_repr("ValueError", fmt::format("max must be 1 to {}, min 0 to max", most_slots_at_once)));
+  }
+  panel.pool_size.set_bounds(static_cast<unsigned>(*max), static_cast<unsigned>(*min), unix_now());
+  return ok(fmt::format("autoscale now max={} min={}", scaler->max(), scaler->min()));
 }
 
 // ---- events, life ----

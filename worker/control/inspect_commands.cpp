@@ -154,6 +154,12 @@ Answer stats(ControlPanel& panel, const CommandArguments&) {
   out["clock"] = std::to_string(panel.clock.value());
   out["uptime"] = static_cast<std::int64_t>(std::round(unix_now() - panel.started_at));
   out["pool"] = pool_facts(panel);
+  if (const auto& scaler = panel.pool_size.autoscaler()) {
+    out["autoscaler"] = {{"max", scaler->max()},
+                         {"min", scaler->min()},
+                         {"current", panel.pool.slots()},
+                         {"qty", panel.consumer.reserved()}};
+  }
   out["broker"] = broker_facts(panel.settings);
   out["prefetch_count"] = panel.consumer.prefetch_count();
   out["rusage"] = resource_usage();

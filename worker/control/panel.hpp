@@ -6,6 +6,7 @@
 #include "worker/events/event_dispatcher.hpp"
 #include "worker/events/lamport_clock.hpp"
 #include "worker/pool.hpp"
+#include "worker/pool_size.hpp"
 
 #include <functional>
 #include <string>
@@ -20,6 +21,7 @@ struct ControlPanel {
   const WorkerOptions& options;
   Consumer& consumer;
   Pool& pool;
+  PoolSize& pool_size;
   EventDispatcher& events;
   LamportClock& clock;
   std::string results_url = {};               // without its password

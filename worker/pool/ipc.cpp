@@ -201,7 +201,7 @@ void fields(A& a, Of<Asked> auto& v) {
 }
 template <class A>
 void fields(A& a, Of<Configure> auto& v) {
-  a(v.accept, v.max_tasks, v.max_memory, v.memory_limit);
+  a(v.accept, v.max_tasks, v.max_memory, v.memory_limit, v.stdout_level);
 }
 template <class A>
 void fields(A& a, Of<Reply> auto& v) {
@@ -209,6 +209,10 @@ void fields(A& a, Of<Reply> auto& v) {
 }
 template <class A>
 void fields(A&, Of<Ready> auto&) {}
+template <class A>
+void fields(A& a, Of<Recall> auto& v) {
+  a(v.job);
+}
 
 template <class T>
 void Writer::put(const T& value) {
@@ -277,6 +281,7 @@ void encode(const Ready& frame, std::string& out) { encode_as(kind_of<Ready>(), 
 void encode(const Started& frame, std::string& out) { encode_as(kind_of<Started>(), frame, out); }
 void encode(const Asked& frame, std::string& out) { encode_as(kind_of<Asked>(), frame, out); }
 void encode(const Finished& frame, std::string& out) { encode_as(kind_of<Finished>(), frame, out); }
+void encode(const Recall& frame, std::string& out) { encode_as(kind_of<Recall>(), frame, out); }
 
 char* FrameReader::prepare(std::size_t size) {
   if (begin_ == end_) {

@@ -26,10 +26,16 @@ struct Configure {
   std::uint32_t max_tasks = 0;     // leave after so many; 0: never
   std::uint64_t max_memory = 0;    // leave when the resident size is above it after a task; 0: never
   std::uint64_t memory_limit = 0;  // room for tasks, enforced; 0: no limit
+  std::int32_t stdout_level =
+      0;  // what tasks print becomes log lines of this level (spdlog's); 0: it does not
 };
 // To the slot: the answer to a SendRequest.
 struct Reply {
   std::string error;  // empty: sent
+};
+// To the slot: do not start this job. From the slot: it will not be started.
+struct Recall {
+  JobId job = 0;
 };
 // From the slot: its start hooks are done.
 struct Ready {};
@@ -39,7 +45,7 @@ struct Asked {
   TaskRequest request;
 };
 
-using Frame = std::variant<Configure, Job, Reply, Ready, Started, Asked, Finished>;
+using Frame = std::variant<Configure, Job, Reply, Ready, Started, Asked, Finished, Recall>;
 
 void encode(const Configure& frame, std::string& out);
 void encode(const Job& frame, std::string& out);
@@ -48,6 +54,7 @@ void encode(const Ready& frame, std::string& out);
 void encode(const Started& frame, std::string& out);
 void encode(const Asked& frame, std::string& out);
 void encode(const Finished& frame, std::string& out);
+void encode(const Recall& frame, std::string& out);
 
 // Cuts a stream of bytes into frames. After an error it stays in error.
 class FrameReader {

@@ -75,6 +75,7 @@ void PreforkPool::spawn() {
   configuration.max_tasks = options_.max_tasks_per_slot;
   configuration.max_memory = options_.max_memory_per_slot;
   configuration.memory_limit = options_.memory_limit;
+  configuration.stdout_level = options_.stdout_level;
   slot->line->queue(configuration);
   slot->line->flush();
   slot->timer.expires_after(seconds(options_.alive_timeout));
@@ -170,6 +171,10 @@ void PreforkPool::take_back(Slot& slot, bool suspicious) {
     finished_.push_back(std::move(finished));
     slot.assigned.pop_front();
   }
+  std::erase_if(slot.assigned, [this](const Pending& pending) {
+    if (pending.recalled) recalled_.push_back(pending.job.id);
+    return pending.recalled;
+  });
   queue_.insert(queue_.begin(), std::make_move_iterator(slot.assigned.begin()),
                 std::make_move_iterator(slot.assigned.end()));
   slot.assigned.clear();
@@ -212,6 +217,16 @@ void PreforkPool::kill(const SlotPtr& slot, int signal) {
   slot->timer.async_wait([self = self_, slot](error_code error) {
     if (!error && *self) slot->line->kill(SIGKILL);
   });
+}
+
+void PreforkPool::recall(JobId job) {
+  for (const SlotPtr& slot : slots_) {
+    for (Pending& pending : slot->assigned) {
+      if (pending.job.id != job || std::exchange(pending.recalled, true)) continue;
+      slot->line->queue(ipc::Recall{job});
+      slot->line->flush();
+    }
+  }
 }
 
 bool PreforkPool::terminate(JobId job, int signal) {
@@ -273,6 +288,7 @@ bool PreforkPool::take(const SlotPtr& slot, ipc::Frame&& frame) {
   if (auto* started = std::get_if<Started>(&frame)) return on_start(slot, std::move(*started));
   if (auto* finished = std::get_if<Finished>(&frame)) return on_finish(slot, std::move(*finished));
   if (auto* asked = std::get_if<ipc::Asked>(&frame)) return on_asked(slot, std::move(*asked));
+  if (const auto* recalled = std::get_if<ipc::Recall>(&frame)) return on_recalled(slot, recalled->job);
   return false;
 }
 
@@ -313,6 +329,14 @@ bool PreforkPool::on_finish(const SlotPtr& slot, Finished&& finished) {
   return true;
 }
 
+bool PreforkPool::on_recalled(const SlotPtr& slot, JobId job) {
+  const auto erased = std::erase_if(
+      slot->assigned, [job](const Pending& pending) { return pending.recalled && pending.job.id == job; });
+  if (erased == 0) return false;
+  recalled_.push_back(job);
+  return true;
+}
+
 bool PreforkPool::on_asked(const SlotPtr& slot, ipc::Asked&& asked) {
   if (!slot->running || slot->running->job.id != asked.job) return false;
   deliver();  // its start comes first
@@ -333,6 +357,7 @@ bool PreforkPool::on_asked(const SlotPtr& slot, ipc::Asked&& asked) {
 void PreforkPool::deliver() {
   if (!started_.empty()) handlers_.on_started(std::exchange(started_, {}));
   if (!finished_.empty()) handlers_.on_finished(std::exchange(finished_, {}));
+  if (!recalled_.empty() && handlers_.on_recalled) handlers_.on_recalled(std::exchange(recalled_, {}));
 }
 
 // --- time limits

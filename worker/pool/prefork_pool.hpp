@@ -27,6 +27,7 @@ class PreforkPool : public Pool {
   unsigned busy() const override;
   std::size_t queued() const override;
   std::vector<JobId> drop_queued() override;
+  void recall(JobId job) override;
   bool terminate(JobId job, int signal) override;
   void grow(unsigned n) override;
   void shrink(unsigned n) override;
@@ -40,7 +41,8 @@ class PreforkPool : public Pool {
 
   struct Pending {
     Job job;
-    unsigned deaths = 0;  // slots that died while they held it, before it started
+    unsigned deaths = 0;    // slots that died while they held it, before it started
+    bool recalled = false;  // its slot was asked not to start it
   };
   struct Running {
     Job job;
@@ -73,6 +75,7 @@ class PreforkPool : public Pool {
   bool on_start(const SlotPtr& slot, Started&& started);
   bool on_finish(const SlotPtr& slot, Finished&& finished);
   bool on_asked(const SlotPtr& slot, ipc::Asked&& asked);
+  bool on_recalled(const SlotPtr& slot, JobId job);
   void on_exit(const SlotPtr& slot, ExitStatus status);
   void conclude_running(Slot& slot, ExitStatus status);
   void take_back(Slot& slot, bool suspicious);
@@ -98,6 +101,7 @@ class PreforkPool : public Pool {
   std::deque<Pending> queue_;
   std::vector<Started> started_;  // to be handed over at the end of this turn
   std::vector<Finished> finished_;
+  std::vector<JobId> recalled_;
   boost::asio::steady_timer respawn_;
   unsigned failures_ = 0;  // slots that died one after the other without ever starting a job
   double mean_seconds_ = -1;

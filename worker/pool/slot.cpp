@@ -5,6 +5,7 @@
 #include "worker/context.hpp"
 #include "worker/pool/ipc.hpp"
 #include "worker/pool/memory.hpp"
+#include "worker/pool/slot_output.hpp"
 #include "worker/pool/spawn.hpp"
 #include "worker/run_task.hpp"
 
@@ -72,15 +73,25 @@ class SlotProcess : public TaskPort {
       return EXIT_FAILURE;
     }
     limit_memory();
+    if (configuration_.stdout_level > 0) {
+      output_ = std::make_unique<SlotOutput>([this](std::string line) {
+        const LogRequest request{configuration_.stdout_level, std::move(line)};
+        ipc::encode(ipc::Asked{current_job.load(), request}, out_);
+        flush();
+      });
+    }
     ipc::encode(ipc::Ready{}, out_);
     PeakMemory peak;
-    for (std::uint32_t done = 1;; ++done) {
+    for (std::uint32_t done = 0;;) {
       while (jobs_.empty()) {
         flush();
         if (!read_frames()) return EXIT_SUCCESS;
       }
+      // While the last job ran, some of those that waited here may have been called back.
+      if (!look_for_frames()) return EXIT_SUCCESS;
+      if (jobs_.empty()) continue;
       run_next(peak);
-      if (done == configuration_.max_tasks || too_big()) {
+      if (++done == configuration_.max_tasks || too_big()) {
         flush();
         return recycle_exit_code;
       }
@@ -102,6 +113,7 @@ class SlotProcess : public TaskPort {
     const Job job = std::move(jobs_.front());
     jobs_.pop_front();
     soft_limit_hit = false;
+    if (output_) output_->start_of_job();
     current_job = job.id;
     peak.begin();
     // The start is written before the function runs: if it takes the process down, the pool
@@ -110,6 +122,7 @@ class SlotProcess : public TaskPort {
       ipc::encode(Started{job.id, getpid(), unix_now()}, out_);
       flush();
     });
+    if (output_) output_->end_of_job();
     current_job = 0;
     finished.usage.peak_rss = peak.end();
     ipc::encode(finished, out_);
@@ -135,12 +148,17 @@ class SlotProcess : public TaskPort {
   }
 
   // Blocks for more bytes and takes the frames in them. False when the parent has let us go.
-  bool read_frames() {
+  bool read_frames() { return receive(0); }
+  // The same without waiting.
+  bool look_for_frames() { return receive(MSG_DONTWAIT); }
+
+  bool receive(int flags) {
     constexpr std::size_t chunk = 64u << 10;
     ssize_t size = 0;
     do {
-      size = recv(slot_socket, in_.prepare(chunk), chunk, 0);
+      size = recv(slot_socket, in_.prepare(chunk), chunk, flags);
     } while (size < 0 && errno == EINTR);
+    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;
     if (size <= 0) return false;
     in_.commit(static_cast<std::size_t>(size));
     for (;;) {
@@ -151,11 +169,19 @@ class SlotProcess : public TaskPort {
     }
   }
 
+  // One that has started is finished like any other: nothing is answered.
+  void recall(JobId id) {
+    if (std::erase_if(jobs_, [id](const Job& job) { return job.id == id; }) > 0)
+      ipc::encode(ipc::Recall{id}, out_);
+  }
+
   void take(ipc::Frame&& frame) {
     if (auto* job = std::get_if<Job>(&frame)) {
       jobs_.push_back(std::move(*job));
     } else if (auto* reply = std::get_if<ipc::Reply>(&frame)) {
       reply_ = std::move(*reply);
+    } else if (const auto* recalled = std::get_if<ipc::Recall>(&frame)) {
+      recall(recalled->job);
     } else if (auto* configuration = std::get_if<ipc::Configure>(&frame)) {
       configuration_ = std::move(*configuration);
       configured_ = true;
@@ -184,6 +210,7 @@ class SlotProcess : public TaskPort {
   std::string out_;
   std::deque<Job> jobs_;
   std::optional<ipc::Reply> reply_;
+  std::unique_ptr<SlotOutput> output_;  // null: what tasks print goes where the worker's own goes
 };
 
 int serve(const App& app) {

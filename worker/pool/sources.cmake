@@ -5,6 +5,7 @@ target_sources(celeriac_worker PRIVATE
   pool/prefork_pool.cpp
   pool/slot.cpp
   pool/slot_line.cpp
+  pool/slot_output.cpp
   pool/solo_pool.cpp
   pool/spawn.cpp
   pool/threads_pool.cpp)
