@@ -1,3 +1,4 @@
+// celeriac beat: sends the tasks of beat_schedule; beat ls lists them.
 #pragma once
 
 #include "cli/command.hpp"

@@ -6,10 +6,13 @@
 #include "cli/events_command.hpp"
 #include "cli/help_command.hpp"
 #include "cli/inspect_command.hpp"
+#include "cli/list_command.hpp"
 #include "cli/purge_command.hpp"
 #include "cli/queues_command.hpp"
+#include "cli/report_command.hpp"
 #include "cli/result_command.hpp"
 #include "cli/settings_command.hpp"
+#include "cli/shell_completion_command.hpp"
 #include "cli/status_command.hpp"
 #include "cli/worker_command.hpp"
 #if CELERIAC_TASKS
@@ -31,12 +34,16 @@ const std::vector<Command>& commands() {
     {"status", "show which nodes are online", status_command},
     {"inspect", "ask nodes what they do", inspect_command},
     {"control", "tell nodes what to do", control_command},
-    {"events", "print events as they happen", events_command},
+    {"events", "watch nodes, queues and tasks, or print events as they happen", events_command},
+    {"top", "the same as events", events_command},
+    {"list", "show which queues are bound to which exchanges", list_command},
 #if CELERIAC_TASKS
     {"extract", "read invoices from files, without a broker", extract_command},
     {"db", "look after the schema of the invoice database", db_command},
 #endif
     {"settings", "print the reference of settings", settings_command},
+    {"report", "print what a bug report needs", report_command},
+    {"shell-completion", "print completion for bash, zsh or fish", shell_completion_command},
     {"help", "print the help page of a command", help_command},
   };
   return table;

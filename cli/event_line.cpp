@@ -34,19 +34,6 @@ std::string take(std::map<std::string, Json>& fields, const std::string& name) {
 
 }  // namespace
 
-Expected<std::vector<Json>> read_events(const Message& message) {
-  auto body = parse_json(message.body);
-  if (!body) return tl::unexpected(body.error());
-  std::vector<Json> events;
-  if (body->is_array()) {
-    for (Json& event : *body)
-      if (event.is_object()) events.push_back(std::move(event));
-  } else if (body->is_object()) {
-    events.push_back(std::move(*body));
-  }
-  return events;
-}
-
 std::string EventLines::line(const Json& event) {
   std::map<std::string, Json> fields;
   for (const auto& [name, value] : event.items()) fields[name] = value;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "protocol/json.hpp"
-#include "protocol/message.hpp"
 
 #include <deque>
 #include <string>
@@ -10,9 +9,6 @@
 #include <vector>
 
 namespace celeriac {
-
-// A message holds one event or a list of them.
-Expected<std::vector<Json>> read_events(const Message& message);
 
 class EventLines {
  public:

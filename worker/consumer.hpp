@@ -99,6 +99,8 @@ class Consumer {
   bool set_time_limits(std::string_view task, double soft, double hard);
   void add_queue(const std::string& queue);
   void cancel_queue(const std::string& queue);
+  // Sends a signature (JSON) that no task of ours asked for, as a client does.
+  void send_signature(const Json& signature);
   void resized(unsigned concurrency);  // the pool has another number of slots; the window is for this many
   std::size_t reserved() const { return ready_.size() + in_pool_; }  // could run now, or run
 

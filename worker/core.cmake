@@ -24,7 +24,9 @@ target_sources(celeriac_worker PRIVATE
   control/task_info.cpp
   events/event_dispatcher.cpp
   events/event_fields.cpp
+  events/gossip.cpp
   events/heart.cpp
+  events/read_events.cpp
   events/task_events.cpp
   log_format.cpp
   logging.cpp

@@ -2,13 +2,16 @@
 #include "worker/worker.hpp"
 
 #include "protocol/time.hpp"
+#include "protocol/uuid.hpp"
 #include "queues/connect.hpp"
 #include "worker/banner.hpp"
 #include "worker/beat/beat.hpp"
 #include "worker/consumer.hpp"
 #include "worker/control/remote_control.hpp"
 #include "worker/control/state_file.hpp"
+#include "worker/events/gossip.hpp"
 #include "worker/events/heart.hpp"
+#include "worker/events/read_events.hpp"
 #include "worker/logging.hpp"
 #include "worker/node_name.hpp"
 #include "worker/pidfile.hpp"
@@ -38,7 +41,8 @@ constexpr int exit_failure = 1;
 constexpr int exit_usage = 2;
 constexpr int exit_cannot_create = 73;  // the pidfile belongs to a live process
 constexpr std::chrono::milliseconds tick_interval{250};
-constexpr double cold_grace = 10;  // seconds for a cold shutdown to reach its servers
+constexpr double gossip_interval = 5;  // seconds between two looks for silent nodes, Celery's
+constexpr double cold_grace = 10;      // seconds for a cold shutdown to reach its servers
 
 unsigned concurrency(const Settings& settings, const WorkerOptions& options) {
   if (options.autoscale_max) return static_cast<unsigned>(std::max(1, options.autoscale_min.value_or(0)));
@@ -119,6 +123,8 @@ class Worker {
 
  private:
   void build_monitoring();
+  void build_gossip();
+  void listen_to_others();
   Expected<bool> load_revoked();
   void save_revoked();
   void start();
@@ -158,6 +164,8 @@ class Worker {
   std::unique_ptr<Consumer> consumer_;
   std::unique_ptr<PoolSize> pool_size_;
   std::unique_ptr<Beat> beat_;              // null: without -B
+  std::unique_ptr<Gossip> gossip_;          // null: --without-gossip
+  double gossip_looked_ = 0;                // Unix seconds
   std::unique_ptr<Heart> heart_;            // null: --without-heartbeat
   std::unique_ptr<RemoteControl> control_;  // null: not enabled, or the transport has no broadcasts
 };
@@ -203,8 +211,10 @@ void Worker::build_monitoring() {
   if (!broker_->can_broadcast()) return;
   const auto load = [this] { return NodeLoad{consumer_->running(), consumer_->processed()}; };
   heart_ = std::make_unique<Heart>(io_, *events_, options_.heartbeat_interval, load);
+  if (!options_.without_gossip) build_gossip();
   if (!settings_.worker_enable_remote_control) return;
   ControlPanel panel{node_, app_, settings_, options_, *consumer_, *pool_, *pool_size_, *events_, clock_};
+  panel.gossip = gossip_.get();
   panel.results_url = stores_->display();
   panel.started_at = unix_now();
   panel.send_heartbeat = [this] { heart_->beat_once(); };
@@ -213,6 +223,35 @@ void Worker::build_monitoring() {
         io_, [this] { take_step(shutdown_.on_request(Shutdown::Request::term, consumer_->running() > 0)); });
   };
   control_ = std::make_unique<RemoteControl>(io_, *broker_, std::move(panel));
+}
+
+void Worker::build_gossip() {
+  Gossip::Outlet outlet;
+  outlet.send = [this](const char* type, const std::vector<std::pair<std::string, std::string>>& members) {
+    EventFields fields;
+    for (const auto& [name, value] : members) fields.json(name, value);
+    events_->worker(type, fields, unix_now());
+  };
+  outlet.win = [this](const std::string& topic, const Json& action) {
+    if (topic == "task") return consumer_->send_signature(action);
+    log(LogLevel::error, "Unknown election topic '" + topic + "'");
+  };
+  outlet.info = [](const std::string& line) { log(LogLevel::info, line); };
+  outlet.debug = [](const std::string& line) { log(LogLevel::debug, line); };
+  gossip_ = std::make_unique<Gossip>(node_, ::getpid(), std::move(outlet));
+}
+
+void Worker::listen_to_others() {
+  broker_->subscribe("celeryev", "worker.#", "celeryev." + uuid4(), [this](Message&& message) {
+    const auto events = read_events(message);
+    if (!events) return log(LogLevel::error, "gossip: an event cannot be read: " + events.error().what);
+    for (const Json& event : *events) {
+      if (const auto clock = event.find("clock"); clock != event.end() && clock->is_number_unsigned()) {
+        clock_.adjust(clock->get<std::uint64_t>());
+      }
+      gossip_->on_event(event, unix_now());
+    }
+  });
 }
 
 Expected<bool> Worker::load_revoked() {
@@ -348,6 +387,7 @@ void Worker::consume() {
     control_->listen();
     if (!options_.without_mingle) control_->mingle();
   }
+  if (gossip_) listen_to_others();
   log(LogLevel::info, node_ + " ready.");
   notify_service_manager("READY=1");
 }
@@ -457,6 +497,10 @@ void Worker::tick() {
   consumer_->tick();
   if (!shutdown_.going_down()) pool_size_->follow(now);
   look_for_stall(now);
+  if (gossip_ && now - gossip_looked_ > gossip_interval) {
+    gossip_looked_ = now;
+    gossip_->look_for_silent(now);
+  }
   tick_timer_.expires_after(tick_interval);
   tick_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error && !leaving_) tick();

@@ -4,6 +4,7 @@ target_sources(celeriac_queues PRIVATE
   file_ticks.cpp
   stream.cpp
   tick_record.cpp
+  redis/bindings.cpp
   redis/broadcast.cpp
   redis/connection.cpp
   redis/connection_options.cpp

@@ -11,7 +11,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 
 from stage import Stage, arguments, clients, wait_for
 
@@ -44,9 +43,20 @@ DIFFERENT = {
         "broker.heartbeat": "of AMQP",
         "total": "the tasks that ran",
     },
+    "memsample": {"": "Python's answers nothing without psutil"},
     "conf": {"": "each worker shows its own settings"},
     "report": {"": "a text about Python or about us"},
     "registered": {"": "interop_worker has more tasks than the test needs; see check_registered"},
+}
+
+# Text replies that differ on purpose.
+DIFFERENT_TEXT = {
+    "pool_shrink 1": "busy slots leave when their task is done; Celery refuses",
+}
+# Celery 5.2 lacks what 5.6, whose form ours has, says.
+OLD = {
+    "stats": ["broker.credential_provider"],
+    "revoke": "the ids are shown as a set since 5.3",
 }
 
 
@@ -95,6 +105,18 @@ def differences(theirs, ours, path=""):
             yield from differences(a, b, "%s[%d]" % (path, index))
     elif theirs != ours:
         yield "%s: %r instead of %r" % (path or "the reply", ours, theirs)
+
+
+def without_old(value):
+    """Leaves out what Celery 5.2 says of no task."""
+    if isinstance(value, dict):
+        if "delivery_info" in value:
+            value["delivery_info"].pop("redelivered", None)
+        for inner in value.values():
+            without_old(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            without_old(inner)
 
 
 def plain(text):
@@ -176,7 +198,10 @@ with app.connection() as connection:
             for line in f:
                 if line.endswith("\n"):
                     event = json.loads(line)
-                    kinds.setdefault(event["type"], {key: type(value).__name__ for key, value in event.items()})
+                    shown = {key: type(value).__name__ for key, value in event.items()}
+                    # The answer to the receiver's own request for a heartbeat has fewer fields.
+                    if len(shown) > len(kinds.get(event["type"], ())):
+                        kinds[event["type"]] = shown
         return kinds
     return process, fields
 
@@ -185,6 +210,9 @@ def compare(stage, options, label, python):
     server = stage.redis(name="redis-" + label)
     urls = {"python": server.url(0), "ours": server.url(1)}
     folder, faults = {}, []
+    version = subprocess.run([python, "-c", "import celery; print(celery.__version__)"], check=True, capture_output=True,
+                             text=True).stdout
+    old = version.startswith("5.2")
     for kind, url in urls.items():
         folder[kind] = os.path.join(stage.dir, "%s-%s" % (label, kind))
         os.makedirs(folder[kind])
@@ -204,20 +232,18 @@ def compare(stage, options, label, python):
                 "app.send_task('interop.fail', args=['ValueError', ['x']])")
         subprocess.run([python, "-c", code], check=True, cwd=folder[kind])
         wanted = {"worker-heartbeat", "task-received", "task-started", "task-succeeded", "task-failed"}
-        wait_for(lambda: wanted <= set(fields()), 60, "events of " + kind)
+        wait_for(lambda: wanted <= set(fields()) and "active" in fields()["worker-heartbeat"], 60, "events of " + kind)
         kinds[kind] = {name: shown for name, shown in fields().items() if name in wanted}
         process.terminate()
         process.wait()
     for fault in differences(kinds["python"], kinds["ours"]):
         faults.append("events: " + fault)
 
-    # `celery events --dump` itself takes both alike.
     ids, answers, lines = {}, {}, {}
     for kind, url in urls.items():
         done = subprocess.run([python, "-c", PRODUCER.replace("NAP", "600")], check=True, capture_output=True, text=True,
                               cwd=folder[kind])
         ids[kind] = json.loads(done.stdout)
-    time.sleep(0)
     for kind, url in urls.items():
         def settled(kind=kind, url=url):
             found = answers_of(python, folder[kind], url, [["inspect", "-j", "-t", "10", "-d", "w@cmp", command]
@@ -249,9 +275,17 @@ def compare(stage, options, label, python):
                 without(a, path), without(b, path)
             if name in ("active", "reserved"):  # the two that run began in either order
                 a, b = (sorted(value, key=lambda t: str(t.get("worker_pid") is None)) for value in (a, b))
+            if name == "query_task":  # by id; which of two like tasks runs is chance
+                a, b = ([state for _, state in sorted(value.items(), key=lambda entry: entry[1][0])] for value in (a, b))
+            if old:
+                without_old(a), without_old(b)
+                for path in OLD.get(name, ()):
+                    without(b, path)
             for fault in differences(shape(a), shape(b)):
                 faults.append("%s: %s" % (where, fault))
         elif how == "text":
+            if name in DIFFERENT_TEXT or (old and name.startswith("revoke")):
+                continue
             a, b = sorted(plain(theirs[1])), sorted(plain(ours[1]))
             if a != b:
                 faults.append("%s:\n    Python: %r\n    ours:   %r" % (where, a, b))

@@ -135,7 +135,7 @@ TEST_CASE("entry: its faults name it") {
   entry = nightly();
   entry.args = "{}";
   CHECK(entry_fault(entry) == "beat_schedule.nightly: args: expects a list");
-  for (const auto& [options, part] : {std::pair{R"({"que": "x"})", "did you mean queue"},
+  for (const auto& [options, part] : {std::pair{R"({"queu": "x"})", "did you mean queue"},
                                       {R"({"priority": 999})", "0 to 255"},
                                       {R"({"expires": -1})", "seconds, 0 or more"},
                                       {R"({"expires": "soon"})", "options.expires"},
@@ -144,6 +144,6 @@ TEST_CASE("entry: its faults name it") {
                                       {R"({"time_limit": 1, "soft_time_limit": 2})", "soft_time_limit"}}) {
     entry = nightly();
     entry.options = options;
-    CHECK(entry_fault(entry).find(part) != std::string::npos);
+    CHECK_MESSAGE(entry_fault(entry).find(part) != std::string::npos, entry_fault(entry));
   }
 }

@@ -4,7 +4,7 @@ celeriac_test(worker_decisions_test
           node_name_test.cpp routes_test.cpp request_test.cpp log_format_test.cpp redact_test.cpp pidfile_test.cpp
   LIBS celeriac_worker spdlog::spdlog)
 
-celeriac_test(worker_control_test SOURCES events_test.cpp mailbox_test.cpp control_test.cpp LIBS celeriac_worker)
+celeriac_test(worker_control_test SOURCES gossip_test.cpp events_test.cpp mailbox_test.cpp control_test.cpp LIBS celeriac_worker)
 
 # Celery's own client (Debian's packages) against the conformance worker and a private Redis.
 find_program(DEBIAN_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
@@ -23,6 +23,7 @@ add_executable(crontab_next crontab_next.cpp)
 target_link_libraries(crontab_next PRIVATE celeriac_worker)
 if(DEBIAN_PYTHON3)
   add_test(NAME worker_crontab_property
-    COMMAND ${DEBIAN_PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/crontab_property.py $<TARGET_FILE:crontab_next>)
+    COMMAND sh -c "exec \"\${CELERIAC_CELERY56_PYTHON:-${DEBIAN_PYTHON3}}\" \"$@\"" sh
+            ${CMAKE_CURRENT_SOURCE_DIR}/crontab_property.py $<TARGET_FILE:crontab_next>)
   set_tests_properties(worker_crontab_property PROPERTIES TIMEOUT 120 LABELS integration)
 endif()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zoneinfo
 
+import celery
 from celery import Celery
 from celery.schedules import ParseException, crontab
 
@@ -19,13 +20,14 @@ SEED = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 30)
 RANDOM = random.Random(SEED)
 DAYS = ["sun", "Monday", "tue", "WED", "thursday", "fri", "Sat"]
 FIELDS = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 6)]  # in the order of cron
-ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]
+# Celery before 5.3 takes the days of other zones for days of UTC.
+ZONES = ["UTC"] if celery.VERSION < (5, 3) else ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]
 
 
 def number(field):
     least, most = FIELDS[field]
     if RANDOM.random() < 0.02:
-        return str(RANDOM.choice([most + 1, most + 40, "abc", ""]))
+        return str(RANDOM.choice([most + 1, most + 40, "abc"]))
     if field == 4 and RANDOM.random() < 0.4:
         return RANDOM.choice(DAYS)
     return str(RANDOM.randint(least, most))
@@ -33,6 +35,8 @@ def number(field):
 
 def part(field):
     kind = RANDOM.random()
+    if kind < 0.01:
+        return ""
     if kind < 0.35:
         return "*"
     if kind < 0.6:
@@ -93,6 +97,9 @@ def main():
         assert not ours.startswith("error"), "%s: ours refuses: %s; Celery says %s" % (where, ours, theirs)
         utc = datetime.timezone.utc
         begin, end = (datetime.datetime.fromtimestamp(t, utc) for t in (instant, max(theirs, int(ours))))
+        if end.year >= 2037:  # the system's database lists no changes of the clock beyond
+            skipped += 1
+            continue
         day = datetime.timedelta(days=1)
         near = zone != "UTC" and (clock_changes(zoneinfo.ZoneInfo(zone), begin - day, begin + day) or
                                   clock_changes(zoneinfo.ZoneInfo(zone), end - day, end + day))

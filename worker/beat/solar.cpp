@@ -10,6 +10,7 @@
 namespace celeriac {
 namespace {
 
+constexpr double a_moment = 300;  // two computations of one event may differ by seconds
 constexpr double seconds_a_day = 86400, unix_epoch_jd = 2440587.5;
 // Celery's: the upper edge of the sun at the horizon, 34' of refraction. Twilight counts the sun's centre.
 constexpr double edge = -50.0 / 60.0;
@@ -44,19 +45,18 @@ Expected<Solar> Solar::make(std::string_view event, double latitude, double long
 std::optional<double> Solar::next(double after) const {
   ln_lnlat_posn place{longitude_, latitude_};
   constexpr int days_to_search = 370;  // the polar night and the midnight sun end within a year
-  // A day at a time: libnova answers for the 24 hours from the time it is given.
-  for (int day = 0; day < days_to_search; ++day) {
-    const double from = after + day * seconds_a_day;
+  constexpr double step = seconds_a_day / 4;
+  // libnova looks a day ahead, and may find again what has just been. The sun passes its highest point every
+  // day, also where it does not rise: for that one any horizon does.
+  const double horizon = which_ == 0 ? -90 : horizon_;
+  for (double from = after; from < after + days_to_search * seconds_a_day; from += step) {
     ln_rst_time times{};
     const double jd = from / seconds_a_day + unix_epoch_jd;
-    // The sun passes its highest point every day, also where it does not rise: look from the plain horizon's
-    // opposite, which it always is above.
-    const double horizon = which_ == 0 ? -90 : horizon_;
     const int state = ln_get_body_next_rst_horizon(jd, &place, ln_get_solar_equ_coords, horizon, &times);
     if (state != 0 && which_ != 0) continue;
     const double found = which_ < 0 ? times.rise : which_ > 0 ? times.set : times.transit;
     const double seconds = (found - unix_epoch_jd) * seconds_a_day;
-    if (std::isfinite(seconds) && seconds > after + 1 && seconds < after + days_to_search * seconds_a_day)
+    if (std::isfinite(seconds) && seconds > after + a_moment && seconds < from + 2 * seconds_a_day)
       return seconds;
   }
   return std::nullopt;

@@ -69,7 +69,7 @@ const std::vector<ControlCommand>& control_commands() {
     cancel.usage = "queue";
     cancel.positional = {{"queue", A::text}};
     control("disable_events", "send no task events any more", remote::disable_events).signature.open = false;
-    auto& election = control("election", "accepted, and nothing else", remote::election);
+    auto& election = control("election", "let one node do something", remote::election);
     election.signature.required = {"id", "topic"};
     control("enable_events", "send task events", remote::enable_events).signature.open = false;
     control("heartbeat", "send a heartbeat event now", remote::heartbeat).signature.open = false;

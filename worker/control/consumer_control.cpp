@@ -145,6 +145,18 @@ void Consumer::cancel_queue(const std::string& queue) {
   if (std::erase(parts_.queues, queue) > 0) consume();
 }
 
+void Consumer::send_signature(const Json& signature) {
+  CanvasRequest request;
+  request.signature = dump_json(signature);
+  ++writes_;
+  canvas_.apply(request, canvas_.sender(TaskHeaders{}, std::nullopt),
+                [this](const std::string& error, const Json&) {
+                  --writes_;
+                  if (!error.empty()) log(LogLevel::error, "a signature could not be sent: " + error);
+                  after_write();
+                });
+}
+
 void Consumer::resized(unsigned concurrency) {
   if (prefetch_.resize(concurrency)) apply_window();
   if (!draining_) feed(unix_now());

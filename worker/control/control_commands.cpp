@@ -122,7 +122,8 @@ Answer rate_limit(ControlPanel& panel, const CommandArguments& args) {
     log(LogLevel::error, "Rate limit attempt for unknown task " + task);
     return nok("unknown task");
   }
-  if (*per_second == 0) {
+  // Celery's words: a text is a limit, even "0".
+  if (*per_second == 0 && !args["rate_limit"].is_string()) {
     log(LogLevel::info, "Rate limits disabled for tasks of type " + task);
     return ok("rate limit disabled successfully");
   }
@@ -231,8 +232,10 @@ Answer heartbeat(ControlPanel& panel, const CommandArguments&) {
   return Json(nullptr);
 }
 
-// Elections are decided by gossip, which takes no part of ours: others elect among themselves.
-Answer election(ControlPanel&, const CommandArguments&) { return Json(nullptr); }
+Answer election(ControlPanel& panel, const CommandArguments& args) {
+  if (panel.gossip) panel.gossip->elect(args.text("id"), args.text("topic"), args["action"]);
+  return Json(nullptr);
+}
 
 Answer shutdown(ControlPanel& panel, const CommandArguments& args) {
   log(LogLevel::warning, args.text("msg", "Got shutdown from remote"));

@@ -111,7 +111,7 @@ Json pool_facts(const ControlPanel& panel) {
   facts["max-concurrency"] = panel.pool.slots();
   facts["processes"] = panel.pool.pids();
   facts["max-tasks-per-child"] = most && *most > 0 ? Json(*most) : Json("N/A");
-  facts["put-guarded-by-semaphore"] = true;
+  facts["put-guarded-by-semaphore"] = false;
   facts["timeouts"] = {panel.settings.task_soft_time_limit.value_or(0),
                        panel.settings.task_time_limit.value_or(0)};
   facts["writes"] = {{"total", panel.consumer.processed()},
