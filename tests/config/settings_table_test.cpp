@@ -154,3 +154,27 @@ TEST_CASE("text of variables and options") {
   CHECK(read("broker_transport_options", "oops").substr(0, 2) == "! ");
   CHECK(read("broker_use_ssl", "true") == "true");
 }
+
+TEST_CASE("entries of beat_schedule") {
+  Settings settings;
+  std::vector<std::string> warnings;
+  const auto assign = [&](const char* json) {
+    return assign_setting(settings, "beat_schedule", parse_json(json).value(), warnings);
+  };
+  REQUIRE(assign(
+      R"({"a": {"task": "t", "schedule": 30, "args": [1], "kwargs": {"x": 1}, "relative": true}, "b": {"task": "u"}})"));
+  CHECK(settings.beat_schedule.size() == 2);
+  CHECK(settings.beat_schedule.at("a").schedule == "30");
+  CHECK(settings.beat_schedule.at("a").args == "[1]");
+  CHECK(settings.beat_schedule.at("a").relative);
+  CHECK(settings.beat_schedule.at("b").kwargs == "{}");
+  const Json shown = find_setting("beat_schedule")->get(settings);
+  CHECK(shown["a"]["kwargs"] == Json{{"x", 1}});
+  CHECK(shown["b"]["schedule"].is_null());
+
+  CHECK(assign(R"({"a": {"task": "t", "shedule": 30}})").error().text() ==
+        "beat_schedule.a.shedule: no such setting; did you mean schedule?");
+  CHECK(assign(R"({"a": 5})").error().text().find("beat_schedule.a: expects a table") == 0);
+  CHECK(assign(R"({"a": {"task": 5}})").error().text().find("beat_schedule.a.task: expects text") == 0);
+  CHECK(assign("[]").error().text().find("beat_schedule: expects a table of entries") == 0);
+}

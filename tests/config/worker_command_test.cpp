@@ -149,9 +149,16 @@ TEST_CASE("mistakes are explained") {
   says({"proj"}, "name=value");
   says({"task_acks_lat=1"}, "did you mean task_acks_late?");
   says({"-D"}, "foreground");
-  says({"-B"}, "no beat");
   says({"--uid", "1"}, "--uid is not supported");
   says({"--config", "/nonexistent/c.toml"}, "no such file");
+}
+
+TEST_CASE("-B and its schedule") {
+  auto parsed = parse({"-B", "-s", "/var/lib/schedule"});
+  REQUIRE(parsed);
+  CHECK(parsed->options.beat);
+  CHECK(parsed->settings.beat_schedule_filename == "/var/lib/schedule");
+  CHECK_FALSE(parse({}).value().options.beat);
 }
 
 TEST_CASE("options that only mean something in Python are accepted with a warning") {

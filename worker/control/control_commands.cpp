@@ -123,7 +123,7 @@ Answer rate_limit(ControlPanel& panel, const CommandArguments& args) {
     return nok("unknown task");
   }
   // Celery's words: a text is a limit, even "0".
-  if (*per_second == 0 && !args["rate_limit"].is_string()) {
+  if (*per_second == 0 && (rate.empty() || !args["rate_limit"].is_string())) {
     log(LogLevel::info, "Rate limits disabled for tasks of type " + task);
     return ok("rate limit disabled successfully");
   }
