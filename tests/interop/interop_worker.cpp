@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <numeric>
@@ -68,6 +69,8 @@ long long effect(Context& context, double seconds) {
 
 void nap(Context&, double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
 
+void print(Context&, std::string text) { std::printf("%s\n", text.c_str()); }
+
 void crash(Context&) { std::raise(SIGSEGV); }
 
 void leave(Context&, int code) { std::exit(code); }
@@ -128,6 +131,7 @@ int main(int argc, char** argv) {
   app.raw_task("fleet.fail", fleet_fail, late);
   app.task("fleet.send", fleet_send, with({"signature"}));
   app.task("interop.nap", nap, {.params = {"seconds"}});
+  app.task("interop.print", print, {.params = {"text"}});
   app.task("interop.crash", crash);
   app.task("interop.leave", leave, {.params = {"code"}});
   app.task("interop.devour", devour);
