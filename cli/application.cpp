@@ -17,8 +17,16 @@ App application([[maybe_unused]] const Settings& settings) {
   return app;
 }
 
+std::string fault_of_application([[maybe_unused]] const Settings& settings) {
+#if CELERIAC_TASKS
+  return application_fault(settings);
+#else
+  return {};
+#endif
+}
+
 void export_to_slots(const Settings& settings) {
-  for (std::string_view name : {"database_url", "storage_root"}) {
+  for (std::string_view name : {"database_url", "storage_root", "validation_rules"}) {
     const auto* info = find_setting(name);
     setenv(info->environment().c_str(), info->get(settings).get<std::string>().c_str(), 1);
   }

@@ -13,6 +13,9 @@ struct Settings;
 // `settings` reaches the bodies (database_url, storage_root).
 App application(const Settings& settings);
 
+// Why a worker cannot start with these settings; empty: it can.
+std::string fault_of_application(const Settings& settings);
+
 // In a prefork slot the settings come from file and environment alone: the worker calls this, and slots
 // inherit it.
 void export_to_slots(const Settings& settings);

@@ -43,6 +43,10 @@ int worker_command(CommandContext& context, const Arguments& args) {
     (parsed.error().to_stderr ? context.err : context.out) << parsed.error().text;
     return parsed.error().code;
   }
+  if (const auto fault = fault_of_application(parsed->settings); !fault.empty()) {
+    context.err << "Error: " << fault << "\n";
+    return exit_code::usage;
+  }
   export_to_slots(parsed->settings);
   return worker_main(application(parsed->settings), argc, argv.data());
 }

@@ -71,6 +71,7 @@ struct Settings {
   std::string task_serializer = "json";
   std::string task_compression;
   std::map<std::string, std::string> task_routes;  // task name or glob -> queue
+  std::string dead_letter_queue;                   // ours: told of what failed for good; empty: nobody is
 
   // Worker
   int worker_concurrency = 0;                   // 0: number of CPUs
@@ -117,6 +118,7 @@ struct Settings {
   // The invoice application
   std::string database_url;                        // postgresql://..., where invoices live
   std::string storage_root = ".celeriac/storage";  // local storage:// root
+  std::string validation_rules;                    // TOML file that changes rules; empty: the defaults
 };
 
 // What `celeriac worker` takes beyond settings.

@@ -172,6 +172,8 @@ std::vector<SettingInfo> build_table() {
       row<&S::task_compression>(tasks, "task_compression",
                                 "of messages this worker sends: gzip, bzip2, zstd, ..."),
       with(row<&S::task_routes>(tasks, "task_routes", "task name or glob to queue"), set_routes),
+      row<&S::dead_letter_queue>(tasks, "dead_letter_queue",
+                                 "queue that is told of every message that failed for good"),
 
       row<&S::worker_concurrency>(worker, "worker_concurrency", "tasks at a time; 0: number of CPUs",
                                   "-c,--concurrency"),
@@ -249,6 +251,7 @@ std::vector<SettingInfo> build_table() {
 
       row<&S::database_url>(invoices, "database_url", "PostgreSQL that holds the invoices"),
       row<&S::storage_root>(invoices, "storage_root", "folder behind storage:// addresses"),
+      row<&S::validation_rules>(invoices, "validation_rules", "TOML file that changes validation rules"),
   };
 }
 

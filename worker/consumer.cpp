@@ -2,6 +2,7 @@
 #include "worker/consumer.hpp"
 
 #include "protocol/time.hpp"
+#include "worker/dead_letter_notice.hpp"
 #include "worker/events/task_events.hpp"
 
 #include <fmt/format.h>
@@ -109,7 +110,24 @@ void Consumer::refuse(const Delivery& delivery, const Refused& refused) {
   why.task = refused.task;
   why.task_id = refused.task_id;
   why.worker = parts_.node;
-  parts_.broker.bury(delivery.tag, std::move(why));
+  const std::string& to = parts_.settings.dead_letter_queue;
+  if (to.empty()) return parts_.broker.bury(delivery.tag, std::move(why));
+  DeadNotice notice;
+  notice.category = why.category;
+  notice.cause = delivery.error.empty() ? why.cause : delivery.error;
+  notice.queue = delivery.queue;
+  notice.worker = parts_.node;
+  notice.task = refused.task;
+  notice.task_id = refused.task_id;
+  ++writes_;
+  parts_.broker.publish(dead_letter_notice(notice, delivery.message, to, unix_now()).message,
+                        [this, tag = delivery.tag, why = std::move(why)](const Status& status) {
+                          --writes_;
+                          if (!status.ok())
+                            log(LogLevel::error, "a dead letter's notice was not sent: " + status.what);
+                          parts_.broker.bury(tag, why);  // there it is kept in any case
+                          after_write();
+                        });
 }
 
 void Consumer::refuse_unregistered(Delivery&& delivery, TaskHeaders&& headers) {

@@ -135,6 +135,7 @@ class Consumer {
   void finish(Finished&& finished);
   void log_outcome(const Request& request, const Finished& finished);
   void execute(Request& request, Settlement&& settlement);
+  std::optional<Outgoing> take_notice(Request& request, const Settlement& settlement);
   void plan_follow_ups(Request& request, Settlement& settlement);
   void publish_first(Request& request, std::vector<canvas::Step>&& steps, Settlement&& settlement);
   void store(Request& request, Settlement&& settlement);

@@ -1,5 +1,6 @@
 // After a run: carries out what settle.hpp decides, in its order, and answers a running task.
 #include "worker/consumer.hpp"
+#include "worker/dead_letter_notice.hpp"
 #include "worker/events/task_events.hpp"
 #include "worker/routes.hpp"
 
@@ -87,8 +88,35 @@ void Consumer::execute(Request& request, Settlement&& settlement) {
   } else if (request.after) {
     first = std::exchange(request.after->before, {});
   }
+  if (auto notice = take_notice(request, settlement)) first.emplace_back(std::move(*notice));
   if (!first.empty()) return publish_first(request, std::move(first), std::move(settlement));
   store(request, std::move(settlement));
+}
+
+// What failed for good is told of once, before its message is settled.
+std::optional<Outgoing> Consumer::take_notice(Request& request, const Settlement& settlement) {
+  const std::string& to = parts_.settings.dead_letter_queue;
+  if (to.empty() || request.told_dead || !keeps_dead_letters_of(request.headers->task)) return std::nullopt;
+  const double now = unix_now();
+  const bool failed = (settlement.ended == state::failure && settlement.verdict != Verdict::requeue) ||
+                      settlement.verdict == Verdict::bury;
+  const bool expired =
+      settlement.ended == state::revoked && request.headers->expires && now > *request.headers->expires;
+  if (!failed && !expired) return std::nullopt;
+  request.told_dead = true;
+  DeadNotice notice;
+  notice.category = expired                               ? "expired"
+                    : settlement.verdict == Verdict::bury ? settlement.category
+                                                          : "failed";
+  notice.cause = settlement.cause;
+  notice.exception = settlement.result;
+  notice.traceback = settlement.traceback;
+  notice.queue = request.queue;
+  notice.worker = parts_.node;
+  notice.task = request.headers->task;
+  notice.task_id = request.id();
+  notice.attempts = request.headers->retries + 1;
+  return dead_letter_notice(notice, *request.message, to, now);
 }
 
 // What follows the task, if anything does: settlement.children and request.after.

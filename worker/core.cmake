@@ -22,6 +22,7 @@ target_sources(celeriac_worker PRIVATE
   control/remote_control.cpp
   control/state_file.cpp
   control/task_info.cpp
+  dead_letter_notice.cpp
   events/event_dispatcher.cpp
   events/event_fields.cpp
   events/gossip.cpp

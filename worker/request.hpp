@@ -74,6 +74,7 @@ struct Request {
   bool stores_success = false;               // the row on its way is a SUCCESS
   std::string category, cause;               // of a dead letter
   std::optional<TaskEvent> ended;            // told once the request is settled
+  bool told_dead = false;                    // its dead letter's notice is on its way
   int terminate_signal = 0;                  // of a revoke with terminate; 0: none
   std::string sent = "[]";                   // JSON text: result tuples of the canvases it sent
   std::shared_ptr<canvas::Aftermath> after;  // what follows once the result is stored

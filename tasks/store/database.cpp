@@ -63,6 +63,7 @@ SqlFailure classify_sqlstate(std::string_view sqlstate) {
 }
 
 void Rows::Free::operator()(pg_result* result) const noexcept { PQclear(result); }
+int Rows::columns() const { return PQnfields(result_.get()); }
 int Rows::size() const { return PQntuples(result_.get()); }
 int Rows::affected() const {
   const std::string count = PQcmdTuples(result_.get());

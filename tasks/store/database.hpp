@@ -50,6 +50,7 @@ class Rows {
   explicit Rows(pg_result* result) : result_(result) {}
 
   int size() const;
+  int columns() const;
   bool empty() const { return size() == 0; }
   int affected() const;  // rows an INSERT, UPDATE or DELETE touched
   bool is_null(int row, int column) const;

@@ -145,19 +145,7 @@ class LocalStorage : public Storage {
     check_extension(extension);
     make_folders(root_ / "temp");
     TemporaryFile temporary(root_ / "temp");
-    Sha256 digest;
-    StoredObject stored;
-    std::array<char, 64 * 1024> buffer;
-    while (const auto count = source.read(buffer)) {
-      stored.size += count;
-      if (stored.size > max_bytes) {
-        throw StorageError(StorageFailure::too_large, "more than " + std::to_string(max_bytes) + " bytes");
-      }
-      const std::string_view piece(buffer.data(), count);
-      digest.update(piece);
-      temporary.write(piece);
-    }
-    stored.sha256 = digest.hex();
+    StoredObject stored = receive(source, temporary, max_bytes);
     stored.key = "originals/" + stored.sha256.substr(0, 2) + "/" + stored.sha256.substr(2, 2) + "/" +
                  stored.sha256 + std::string(extension);
     stored.uri = std::string(storage_scheme) + stored.key;
@@ -169,6 +157,20 @@ class LocalStorage : public Storage {
       make_folders(target.parent_path());
       temporary.become(target);
     }
+    return stored;
+  }
+
+  StoredObject put_as(Reader& source, std::string_view key, std::uint64_t max_bytes) override {
+    const std::string uri = std::string(storage_scheme) + std::string(key);
+    path_of(uri);  // refuses a key that leads out
+    make_folders(root_ / "temp");
+    make_folders((root_ / key).parent_path());
+    const auto target = path_of(uri);
+    TemporaryFile temporary(root_ / "temp");
+    StoredObject stored = receive(source, temporary, max_bytes);
+    stored.key = std::string(key);
+    stored.uri = uri;
+    temporary.become(target);
     return stored;
   }
 
@@ -184,7 +186,31 @@ class LocalStorage : public Storage {
     return std::filesystem::is_regular_file(path, ignored);
   }
 
+  bool remove(std::string_view uri) override {
+    const auto path = path_of(uri);
+    if (::unlink(path.c_str()) == 0) return true;
+    if (errno == ENOENT || errno == ENOTDIR) return false;
+    fail(path.string(), errno);
+  }
+
  private:
+  static StoredObject receive(Reader& source, TemporaryFile& temporary, std::uint64_t max_bytes) {
+    Sha256 digest;
+    StoredObject stored;
+    std::array<char, 64 * 1024> buffer;
+    while (const auto count = source.read(buffer)) {
+      stored.size += count;
+      if (stored.size > max_bytes) {
+        throw StorageError(StorageFailure::too_large, "more than " + std::to_string(max_bytes) + " bytes");
+      }
+      const std::string_view piece(buffer.data(), count);
+      digest.update(piece);
+      temporary.write(piece);
+    }
+    stored.sha256 = digest.hex();
+    return stored;
+  }
+
   // The key is checked part by part, then the folders on the way are resolved: a symbolic
   // link inside of the root must not lead out of it either.
   std::filesystem::path path_of(std::string_view uri) const {

@@ -10,21 +10,28 @@ add_custom_command(
 
 add_library(celeriac_store STATIC)
 target_sources(celeriac_store PRIVATE
-  store/audit.cpp store/database.cpp store/digest.cpp store/local_storage.cpp store/migrate.cpp
+  store/audit.cpp store/database.cpp store/digest.cpp store/local_storage.cpp store/migrate.cpp store/outbox.cpp
   store/text_values.cpp ${migrations_cpp})
 target_link_libraries(celeriac_store
   PUBLIC celeriac_options celeriac_protocol
   PRIVATE PostgreSQL::PostgreSQL OpenSSL::Crypto)
 
 # celeriac_invoices: the tasks of the queues invoice_processing and validation, and register_all().
+pkg_check_modules(xlsxwriter REQUIRED IMPORTED_TARGET xlsxwriter)
 add_library(celeriac_invoices STATIC)
 target_sources(celeriac_invoices PRIVATE
   register.cpp
+  dead_letters/classify.cpp dead_letters/record.cpp dead_letters/redrive.cpp dead_letters/register.cpp
+  export/csv.cpp export/export_invoice.cpp export/export_job.cpp export/fields.cpp export/register.cpp
+  export/selection.cpp export/template.cpp export/text_writers.cpp export/writer.cpp export/xlsx_writer.cpp
   invoice_processing/failure.cpp invoice_processing/invoice_writer.cpp invoice_processing/job_row.cpp
   invoice_processing/process_document.cpp invoice_processing/register.cpp
   store/slot_database.cpp
-  validation/decimal.cpp validation/register.cpp validation/rules.cpp validation/status.cpp
-  validation/validate_invoice.cpp)
+  validation/approvals.cpp validation/checks_amounts.cpp validation/checks_fields.cpp
+  validation/checks_matching.cpp validation/checks_vendor.cpp validation/collect_facts.cpp
+  validation/decimal.cpp validation/exceptions.cpp validation/register.cpp validation/rules.cpp
+  validation/rules_file.cpp validation/rules_table.cpp validation/status.cpp validation/taxonomy.cpp
+  validation/validate_invoice.cpp validation/verdict.cpp)
 target_link_libraries(celeriac_invoices
   PUBLIC celeriac_app celeriac_store celeriac_config celeriac_tasks
-  PRIVATE Boost::headers)
+  PRIVATE Boost::headers PkgConfig::xlsxwriter)

@@ -53,8 +53,13 @@ class Storage {
   // with too_large as soon as they have been read.
   virtual StoredObject put(Reader& source, std::string_view extension, std::uint64_t max_bytes) = 0;
 
+  // The same under a name of the caller's: "exports/<job>/<file>". What was there is replaced in one step.
+  virtual StoredObject put_as(Reader& source, std::string_view key, std::uint64_t max_bytes) = 0;
+
   virtual std::unique_ptr<Reader> open(std::string_view uri) = 0;
   virtual bool exists(std::string_view uri) = 0;
+  // False: there was none. Only storage:// objects can be removed.
+  virtual bool remove(std::string_view uri) = 0;
 
   // The whole object in memory, bounded by `max_bytes`.
   std::string get(std::string_view uri, std::uint64_t max_bytes);

@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include <ctime>
 #include <fstream>
 
 namespace celeriac::testing {
@@ -14,6 +15,13 @@ namespace {
 
 Field field(std::string value, double confidence = 0.95) {
   return {.value = std::move(value), .confidence = confidence, .source = FieldSource::text, .page = 1};
+}
+
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  char text[16];
+  std::strftime(text, sizeof text, "%Y-%m-%d", std::gmtime(&now));
+  return text;
 }
 
 template <class Body>
@@ -61,7 +69,7 @@ ExtractedInvoice sample_invoice() {
   invoice.mime_type = "application/pdf";
   invoice.page_count = 1;
   invoice.invoice_number = field("R-1");
-  invoice.invoice_date = field("2024-03-01");
+  invoice.invoice_date = field(today());
   invoice.currency = field("EUR");
   invoice.seller_name = field("Muster GmbH");
   invoice.subtotal = field("100.00");

@@ -13,3 +13,10 @@ celeriac_test(process_crash_test SOURCES process_crash_test.cpp process_fixture.
               LIBS celeriac_invoices celeriac_postgres_server LABELS postgres TIMEOUT 300)
 celeriac_test(validation_invoice_test SOURCES validation_invoice_test.cpp process_fixture.cpp
               LIBS celeriac_invoices celeriac_postgres_server LABELS postgres TIMEOUT 300)
+
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+add_executable(decimal_probe decimal_probe.cpp)
+target_link_libraries(decimal_probe PRIVATE celeriac_invoices)
+add_test(NAME validation_decimal_test
+  COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/validation_decimal.py $<TARGET_FILE:decimal_probe>)
+set_tests_properties(validation_decimal_test PROPERTIES TIMEOUT 300)
