@@ -26,7 +26,7 @@ std::string fault_of_application([[maybe_unused]] const Settings& settings) {
 }
 
 void export_to_slots(const Settings& settings) {
-  for (std::string_view name : {"database_url", "storage_root", "validation_rules"}) {
+  for (std::string_view name : {"database_url", "storage_root", "validation_rules", "websocket_events_url"}) {
     const auto* info = find_setting(name);
     setenv(info->environment().c_str(), info->get(settings).get<std::string>().c_str(), 1);
   }

@@ -118,6 +118,7 @@ struct Settings {
   // The invoice application
   std::string database_url;                        // postgresql://..., where invoices live
   std::string storage_root = ".celeriac/storage";  // local storage:// root
+  std::string websocket_events_url;                // redis://... where progress is published; empty: nowhere
   std::string validation_rules;                    // TOML file that changes rules; empty: the defaults
 };
 

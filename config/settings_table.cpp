@@ -251,6 +251,8 @@ std::vector<SettingInfo> build_table() {
 
       row<&S::database_url>(invoices, "database_url", "PostgreSQL that holds the invoices"),
       row<&S::storage_root>(invoices, "storage_root", "folder behind storage:// addresses"),
+      row<&S::websocket_events_url>(invoices, "websocket_events_url",
+                                    "redis:// server whose channel websocket_events gets progress"),
       row<&S::validation_rules>(invoices, "validation_rules", "TOML file that changes validation rules"),
   };
 }

@@ -1,9 +1,11 @@
 #include "tasks/register.hpp"
 
+#include "tasks/aliases/register.hpp"
 #include "tasks/dead_letters/register.hpp"
 #include "tasks/export/register.hpp"
 #include "tasks/extraction/invoice.hpp"
 #include "tasks/invoice_processing/process_document.hpp"
+#include "tasks/maintenance/register.hpp"
 #include "tasks/validation/validate_invoice.hpp"
 
 #include <utility>
@@ -15,7 +17,6 @@ void register_all(App& app, const Settings& settings) {
   processing.database_url = settings.database_url;
   processing.storage_root = settings.storage_root;
   processing.extract = extract_document;
-  register_invoice_processing(app, processing);
   ValidationConfig validation;
   validation.database_url = settings.database_url;
   if (auto rules = RuleSet::load(settings.validation_rules)) {
@@ -23,9 +24,14 @@ void register_all(App& app, const Settings& settings) {
   } else {
     validation.rules_fault = rules.error().what;
   }
-  register_validation(app, std::move(validation));
+  register_invoice_processing(app, processing);
+  register_validation(app, validation);
+  const AliasConfig aliases{processing, validation, settings.websocket_events_url};
+  register_ap_intake_names(app, aliases);
+  register_doxin_names(app, aliases);
   register_export(app, {settings.database_url, settings.storage_root});
   register_dead_letters(app, settings.database_url);
+  register_maintenance(app, {settings.database_url, settings.storage_root});
 }
 
 std::string application_fault(const Settings& settings) {

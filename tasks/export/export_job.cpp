@@ -262,7 +262,8 @@ class Run {
       database_.run(
           "INSERT INTO export_metrics (export_job_id, total_records, file_size, processing_time_ms, "
           "records_per_second)"
-          " VALUES ($1, $2, $3, $4, $2::numeric * 1000 / greatest($4::bigint, 1)) ON CONFLICT "
+          " VALUES ($1, $2::bigint, $3, $4::bigint, $2::bigint * 1000.0 / greatest($4::bigint, 1)) ON "
+          "CONFLICT "
           "(export_job_id) DO UPDATE SET"
           " total_records = excluded.total_records, file_size = excluded.file_size,"
           " processing_time_ms = excluded.processing_time_ms, records_per_second = "

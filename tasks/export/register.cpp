@@ -36,11 +36,7 @@ Json with_database(const ExportConfig& config, Body body) try {
 
 Json run_job(Context& context, const ExportConfig& config, Database& database, const std::string& job_id) {
   const auto storage = make_storage(config.storage_root);
-  Json result = run_export_job(context, database, *storage, job_id);
-  // The outbox has it; whoever is first delivers. A receiver that is away does not fail the export.
-  if (result.at("delivery_id").is_string())
-    deliver_now(context, database, *storage, result.at("delivery_id"));
-  return result;
+  return run_export_job(context, database, *storage, job_id);
 }
 
 }  // namespace

@@ -117,48 +117,64 @@ std::string insert_file(Database& database, const DocumentFile& file, const std:
   return database.run("SELECT id FROM file_storage WHERE file_hash = $1", {file.stored.sha256}).str(0, 0);
 }
 
-bool insert_invoice(Database& database, const InvoiceIds& ids, const DocumentFile& file,
-                    const ExtractedInvoice& invoice) {
+// Empty: another run has written this document's invoice. A row that waited for its document (RECEIVED) is
+// completed and keeps its id.
+std::optional<std::string> insert_invoice(Database& database, const InvoiceIds& ids, const DocumentFile& file,
+                                          const ExtractedInvoice& invoice) {
   const bool review =
       invoice.confidence < review_threshold || invoice.type == DocumentType::other || lost_a_value(invoice);
-  return database
-             .run(
-                 "INSERT INTO invoices (id, file_storage_id, uploaded_by_user_id, invoice_number, "
-                 "invoice_date,"
-                 " due_date, ship_date, vendor_name, vendor_tax_id, buyer_name, po_number, currency, "
-                 "subtotal,"
-                 " tax_amount, total_amount, document_type, confidence_score, requires_review,"
-                 " original_filename, file_url, file_hash, file_name, file_size, status, workflow_state,"
-                 " validation_task_id) VALUES ($1, $2, ensure_user($3), $4, $5, $6, $7, $8, $9, $10, $11, "
-                 "$12, $13, $14, "
-                 "$15,"
-                 " $16, $17, $18, $19, $20, $21, $22, $23, 'PARSED', 'parsed', $24)"
-                 " ON CONFLICT (file_hash) DO NOTHING",
-                 {ids.invoice_id,
-                  ids.file_id,
-                  optional_text(file.user_id),
-                  text_value(invoice.invoice_number.value, 100),
-                  date_value(invoice.invoice_date.value),
-                  date_value(invoice.due_date.value),
-                  date_value(invoice.delivery_date.value),
-                  text_value(invoice.seller_name.value, 200),
-                  text_value(invoice.seller_vat_id.value, 50),
-                  text_value(invoice.buyer_name.value, 200),
-                  text_value(invoice.po_number.value, 100),
-                  currency_value(invoice.currency.value),
-                  amount_value(invoice.subtotal.value),
-                  amount_value(invoice.tax_amount.value),
-                  amount_value(invoice.total_amount.value),
-                  std::string(to_string(invoice.type)),
-                  confidence_value(invoice.confidence),
-                  review ? "true" : "false",
-                  clean_text(file.name, 500),
-                  file.stored.uri,
-                  file.stored.sha256,
-                  clean_text(file.name, 255),
-                  size_text(file.stored.size),
-                  uuid4()})
-             .affected() == 1;
+  const Rows written = database.run(
+      "INSERT INTO invoices AS i (id, file_storage_id, uploaded_by_user_id, invoice_number, invoice_date, "
+      "due_date,"
+      " ship_date, vendor_name, vendor_tax_id, buyer_name, po_number, currency, subtotal, tax_amount, "
+      "total_amount,"
+      " document_type, confidence_score, requires_review, original_filename, file_url, file_hash, file_name, "
+      "file_size,"
+      " status, workflow_state, validation_task_id) VALUES ($1, $2, ensure_user($3), $4, $5, $6, $7, $8, $9, "
+      "$10, $11,"
+      " $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, 'PARSED', 'parsed', $24)"
+      " ON CONFLICT (file_hash) DO UPDATE SET (file_storage_id, uploaded_by_user_id, invoice_number, "
+      "invoice_date,"
+      " due_date, ship_date, vendor_name, vendor_tax_id, buyer_name, po_number, currency, subtotal, "
+      "tax_amount,"
+      " total_amount, document_type, confidence_score, requires_review, original_filename, file_url, "
+      "file_name,"
+      " file_size, status, workflow_state, validation_task_id, updated_at) = (excluded.file_storage_id,"
+      " coalesce(i.uploaded_by_user_id, excluded.uploaded_by_user_id), excluded.invoice_number, "
+      "excluded.invoice_date,"
+      " excluded.due_date, excluded.ship_date, excluded.vendor_name, excluded.vendor_tax_id, "
+      "excluded.buyer_name,"
+      " excluded.po_number, excluded.currency, excluded.subtotal, excluded.tax_amount, excluded.total_amount,"
+      " excluded.document_type, excluded.confidence_score, excluded.requires_review, "
+      "excluded.original_filename,"
+      " excluded.file_url, excluded.file_name, excluded.file_size, excluded.status, excluded.workflow_state,"
+      " excluded.validation_task_id, now()) WHERE i.status = 'RECEIVED' RETURNING i.id",
+      {ids.invoice_id,
+       ids.file_id,
+       optional_text(file.user_id),
+       text_value(invoice.invoice_number.value, 100),
+       date_value(invoice.invoice_date.value),
+       date_value(invoice.due_date.value),
+       date_value(invoice.delivery_date.value),
+       text_value(invoice.seller_name.value, 200),
+       text_value(invoice.seller_vat_id.value, 50),
+       text_value(invoice.buyer_name.value, 200),
+       text_value(invoice.po_number.value, 100),
+       currency_value(invoice.currency.value),
+       amount_value(invoice.subtotal.value),
+       amount_value(invoice.tax_amount.value),
+       amount_value(invoice.total_amount.value),
+       std::string(to_string(invoice.type)),
+       confidence_value(invoice.confidence),
+       review ? "true" : "false",
+       clean_text(file.name, 500),
+       file.stored.uri,
+       file.stored.sha256,
+       clean_text(file.name, 255),
+       size_text(file.stored.size),
+       uuid4()});
+  if (written.empty()) return std::nullopt;
+  return written.str(0, 0);
 }
 
 // All lines in one statement: a document may have thousands.
@@ -197,7 +213,8 @@ Json parsed(const Rows& rows, int column) {
 }  // namespace
 
 std::optional<InvoiceIds> find_invoice(Database& database, const std::string& sha256) {
-  const Rows rows = database.run("SELECT id, file_storage_id FROM invoices WHERE file_hash = $1", {sha256});
+  const Rows rows = database.run(
+      "SELECT id, file_storage_id FROM invoices WHERE file_hash = $1 AND status <> 'RECEIVED'", {sha256});
   if (rows.empty()) return std::nullopt;
   return InvoiceIds{rows.str(0, 0), rows.str(0, 1)};
 }
@@ -206,9 +223,10 @@ InvoiceIds save_invoice(Database& database, const DocumentFile& file, const Extr
                         std::chrono::milliseconds took) {
   InvoiceIds ids;
   ids.file_id = insert_file(database, file, invoice.mime_type);
-  ids.invoice_id = uuid4();
-  if (!insert_invoice(database, ids, file, invoice))
-    return find_invoice(database, file.stored.sha256).value();
+  ids.invoice_id = file.invoice_id.empty() ? uuid4() : file.invoice_id;
+  const auto written = insert_invoice(database, ids, file, invoice);
+  if (!written) return find_invoice(database, file.stored.sha256).value();
+  ids.invoice_id = *written;
 
   insert_lines(database, ids.invoice_id, invoice);
   database.run(

@@ -16,6 +16,7 @@ struct DocumentFile {
   std::string name;           // as the sender called it
   std::string upload_source;  // "task", "web", "email", ...
   std::string user_id;        // may be empty
+  std::string invoice_id;     // the id to give it; empty: a new one
 };
 
 struct InvoiceIds {

@@ -23,6 +23,14 @@ std::string start_statement(std::string_view conflict_key) {
 }  // namespace
 
 JobRow::JobRow(Database& database, const JobStart& start) : database_(database) {
+  // What a run that was killed could not say is said by the next one, of whatever document.
+  database_.run(
+      "UPDATE processing_jobs SET status = 'failed', error_code = 'WorkerLostError', error_message = 'the "
+      "process vanished',"
+      " completed_at = now(), updated_at = now() WHERE status = 'running' AND updated_at < now() - interval "
+      "'5 minutes'"
+      " AND task_id IS DISTINCT FROM $1",
+      {clean_text(start.task_id, 255)});
   const SqlValue user = start.user_id.empty() ? SqlValue() : SqlValue(start.user_id);
   const bool named = !start.job_id.empty();
   const Rows started =

@@ -17,7 +17,7 @@ constexpr int max_retries = 5;
 constexpr int log_warning = 3;  // spdlog's level
 
 struct ProcessOptions {
-  std::string job_id, file_name, user_id, upload_source = "task";
+  std::string job_id, invoice_id, file_name, user_id, upload_source = "task";
 };
 
 ProcessOptions read_options(const Json& json) {
@@ -26,6 +26,7 @@ ProcessOptions read_options(const Json& json) {
   if (!json.is_object()) throw BadArguments("process_document: options must be an object");
   for (const auto& [key, value] : json.items()) {
     std::string* target = key == "job_id"          ? &options.job_id
+                          : key == "invoice_id"    ? &options.invoice_id
                           : key == "file_name"     ? &options.file_name
                           : key == "user_id"       ? &options.user_id
                           : key == "upload_source" ? &options.upload_source
@@ -35,7 +36,7 @@ ProcessOptions read_options(const Json& json) {
     if (!value.is_string()) throw BadArguments("process_document: option '" + key + "' must be a string");
     *target = value.get<std::string>();
   }
-  for (const auto* id : {&options.job_id, &options.user_id}) {
+  for (const auto* id : {&options.job_id, &options.invoice_id, &options.user_id}) {
     if (!id->empty() && !is_uuid(*id)) throw BadArguments("process_document: '" + *id + "' is not a UUID");
   }
   if (clean_text(options.upload_source, 50).empty()) options.upload_source = "task";
@@ -100,7 +101,7 @@ class Run {
       const ExtractedInvoice invoice = extract(bytes);
       report("save", 90, 100);
       const DocumentFile file{store(bytes, invoice.mime_type), name_of(options_, source_),
-                              options_.upload_source, options_.user_id};
+                              options_.upload_source, options_.user_id, options_.invoice_id};
       const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(JobRow::Clock::now() - began);
       context_.checkpoint();
       result = database_.transaction([&] {
@@ -196,6 +197,7 @@ class Run {
     percent = std::max(percent, last_percent_);
     last_percent_ = percent;
     context_.progress(static_cast<std::uint64_t>(percent), static_cast<std::uint64_t>(total), stage);
+    if (config_.on_progress) config_.on_progress(stage, percent);
     if (!rows_follow_) return;
     try {
       job_.stage(stage, percent);

@@ -24,11 +24,12 @@ struct ProcessingConfig {
   std::uint64_t max_bytes = 25u << 20;
   int max_pages = 50;
   std::chrono::seconds soft_limit{30};
+  std::function<void(std::string_view stage, int percent)> on_progress = {};
   int max_lost_runs = 3;  // a document that took so many slots with it is not read again
 };
 
 // `source` is a path, file:///... or storage://...; `options` an object (or null) with any of
-// job_id, file_name, user_id, upload_source. Returns ids, fields, confidences; throws
+// job_id, invoice_id, file_name, user_id, upload_source. Returns ids, fields, confidences; throws
 // TaskError (docs/invoices.md lists the types).
 Json process_document(Context& context, const ProcessingConfig& config, const std::string& source,
                       const Json& options);

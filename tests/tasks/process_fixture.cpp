@@ -24,21 +24,6 @@ std::string today() {
   return text;
 }
 
-template <class Body>
-Json in_context(InvoiceStage& stage, const std::string& task_id, int retries, Body&& body) {
-  auto headers = std::make_shared<TaskHeaders>();
-  headers->id = task_id;
-  headers->task = "test";
-  headers->retries = retries;
-  Job job;
-  job.message = std::make_shared<Message>();
-  job.headers = headers;
-  job.hostname = "celery@test";
-  const TaskOptions options;
-  Context context(job, options, stage.port, stage.soft_limit);
-  return body(context);
-}
-
 }  // namespace
 
 std::string RecordingPort::request(TaskRequest request) {
@@ -109,14 +94,29 @@ std::string InvoiceStage::document(const std::string& bytes) {
   return path.string();
 }
 
+Json InvoiceStage::in_context(const std::string& task_id, const std::function<Json(Context&)>& body,
+                              int retries) {
+  auto headers = std::make_shared<TaskHeaders>();
+  headers->id = task_id;
+  headers->task = "test";
+  headers->retries = retries;
+  Job job;
+  job.message = std::make_shared<Message>();
+  job.headers = headers;
+  job.hostname = "celery@test";
+  const TaskOptions options;
+  Context context(job, options, port, soft_limit);
+  return body(context);
+}
+
 Json InvoiceStage::process(const std::string& source, const std::string& task_id, const Json& options,
                            int retries) {
-  return in_context(*this, task_id, retries,
-                    [&](Context& context) { return process_document(context, config, source, options); });
+  return in_context(
+      task_id, [&](Context& context) { return process_document(context, config, source, options); }, retries);
 }
 
 Json InvoiceStage::validate(const std::string& invoice_id) {
-  return in_context(*this, uuid4(), 0, [&](Context& context) {
+  return in_context(uuid4(), [&](Context& context) {
     return validate_invoice(context, {config.database_url}, invoice_id);
   });
 }

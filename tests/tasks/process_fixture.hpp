@@ -49,6 +49,9 @@ class InvoiceStage {
   // Writes a document and returns its path.
   std::string document(const std::string& bytes);
 
+  // Runs a body as a task of this id.
+  Json in_context(const std::string& task_id, const std::function<Json(Context&)>& body, int retries = 0);
+
   Json process(const std::string& source, const std::string& task_id, const Json& options = nullptr,
                int retries = 0);
   Json validate(const std::string& invoice_id);

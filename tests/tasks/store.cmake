@@ -13,6 +13,12 @@ celeriac_test(process_crash_test SOURCES process_crash_test.cpp process_fixture.
               LIBS celeriac_invoices celeriac_postgres_server LABELS postgres TIMEOUT 300)
 celeriac_test(validation_invoice_test SOURCES validation_invoice_test.cpp process_fixture.cpp
               LIBS celeriac_invoices celeriac_postgres_server LABELS postgres TIMEOUT 300)
+celeriac_test(export_test SOURCES export_test.cpp process_fixture.cpp
+              LIBS celeriac_invoices celeriac_postgres_server LABELS postgres)
+celeriac_test(maintenance_test SOURCES maintenance_test.cpp process_fixture.cpp
+              LIBS celeriac_invoices celeriac_postgres_server LABELS postgres)
+celeriac_test(dead_letters_test SOURCES dead_letters_test.cpp process_fixture.cpp
+              LIBS celeriac_invoices celeriac_postgres_server LABELS postgres)
 
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 add_executable(decimal_probe decimal_probe.cpp)

@@ -1,0 +1,150 @@
+// app.workers.invoice_tasks.*, app.workers.dlq_handlers.*, app.workers.export_tasks.process_export_job.
+#include "tasks/aliases/register.hpp"
+#include "tasks/dead_letters/dead_letters.hpp"
+#include "tasks/export/export_invoice.hpp"
+#include "tasks/export/export_job.hpp"
+#include "tasks/store/slot_database.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+namespace celeriac {
+namespace {
+
+// Delays of 60, 120, 240 s, or 30, 60 s: `first` doubled with each retry.
+TaskOptions retried(std::vector<std::string> params, const std::string& queue, int times, double first) {
+  TaskOptions options;
+  options.params = std::move(params);
+  options.queue = queue;
+  options.acks_late = true;
+  options.reject_on_worker_lost = true;
+  options.max_retries = times;
+  options.autoretry_for = {"OperationalError", "StorageUnavailable", "EngineUnavailable", "DocumentTimeout"};
+  options.retry_backoff = first;
+  options.retry_backoff_max = first * 8;
+  options.retry_jitter = false;
+  options.soft_time_limit = 300;
+  options.time_limit = 600;
+  return options;
+}
+
+std::string lower(std::string text) {
+  std::ranges::transform(text, text.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+// "2024-05-31T12:00:00.123456", without a zone: UTC, as these clients read it.
+std::string naive_now(Database& database) {
+  return database.run("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')").str(0, 0);
+}
+
+Json process(Context& context, const AliasConfig& config, const Json& args, const Json& kwargs) {
+  const auto argument = [&](std::size_t place, const char* name) {
+    const Json* value = args.size() > place     ? &args[place]
+                        : kwargs.contains(name) ? &kwargs.at(name)
+                                                : nullptr;
+    if (!value || !value->is_string())
+      throw BadArguments(std::string("process_invoice_task() needs the text argument '") + name + "'");
+    return value->get<std::string>();
+  };
+  const std::string invoice_id = argument(0, "invoice_id"), path = argument(1, "file_path");
+  argument(2, "file_hash");  // recomputed: the content's own digest counts
+  const bool placed = path.starts_with('/') || path.find("://") != std::string::npos;
+  const Json options = {{"invoice_id", invoice_id}, {"upload_source", "ap_intake"}};
+  const Json result =
+      process_document(context, config.processing, placed ? path : "storage://" + path, options);
+  Database& database = slot_database(config.processing.database_url);
+  const Rows row = database.run("SELECT status, workflow_state, requires_review FROM invoices WHERE id = $1",
+                                {result.at("invoice_id").get<std::string>()});
+  return {{"invoice_id", result.at("invoice_id")},
+          {"status", lower(row.str(0, 0))},
+          {"workflow_state", row.str(0, 1)},
+          {"requires_human_review", row.truth(0, 2)},
+          {"processed_at", naive_now(database)}};
+}
+
+Json validate(Context& context, const AliasConfig& config, const std::string& invoice_id) {
+  const Json verdict = validate_invoice(context, config.validation, invoice_id);
+  return {{"invoice_id", invoice_id},
+          {"validation_passed", verdict.at("validation_passed")},
+          {"errors_count", verdict.at("errors_count")},
+          {"warnings_count", verdict.at("warnings_count")},
+          {"validated_at", verdict.at("validated_at")}};
+}
+
+template <class Body>
+Json with_database(const std::string& url, Body body) try {
+  return body(slot_database(url));
+} catch (const DatabaseError& error) {
+  throw task_error(error);
+}
+
+}  // namespace
+
+void register_ap_intake_names(App& app, const AliasConfig& config) {
+  const std::string url = config.processing.database_url, root = config.processing.storage_root;
+  app.raw_task(
+      "app.workers.invoice_tasks.process_invoice_task",
+      [config](Context & context, const Json& args, const Json& kwargs) try {
+        return process(context, config, args, kwargs);
+      } catch (const DatabaseError& error) { throw task_error(error); },
+      retried({}, "invoice_processing", 3, 60));
+
+  // The stored invoice is judged; the extraction that travels along is what it was made of.
+  auto options = retried({"invoice_id", "extraction_result"}, "validation", 2, 30);
+  options.defaults = {{"extraction_result", nullptr}};
+  app.task(
+      "app.workers.invoice_tasks.validate_invoice_task",
+      [config](Context& context, const std::string& invoice_id, const Json&) {
+        return validate(context, config, invoice_id);
+      },
+      std::move(options));
+
+  options = retried({"invoice_id", "export_format", "destination"}, "export", 2, 30);
+  options.defaults = {{"export_format", "json"}, {"destination", "default"}};
+  app.task(
+      "app.workers.invoice_tasks.export_invoice_task",
+      [url, root](Context& context, const std::string& invoice_id, const std::string& format,
+                  const std::string& destination) {
+        return with_database(url, [&](Database& database) {
+          const auto storage = make_storage(root);
+          return export_invoice(context, database, *storage, invoice_id, format, destination);
+        });
+      },
+      std::move(options));
+
+  app.task(
+      "app.workers.export_tasks.process_export_job",
+      [url, root](Context& context, const std::string& job_id) {
+        if (!is_uuid(job_id)) throw BadArguments("process_export_job: job_id is not a UUID");
+        return with_database(url, [&](Database& database) -> Json {
+          const auto storage = make_storage(root);
+          try {
+            const Json result = run_export_job(context, database, *storage, job_id);
+            return {{"status", result.at("status")}, {"job_id", job_id}};
+          } catch (const TaskError& error) {
+            if (error.info().type == "StorageUnavailable") throw;
+            return {{"status", "error"}, {"message", error.what()}};
+          }
+        });
+      },
+      retried({"job_id"}, "export", 3, 60));
+
+  app.task(
+      "app.workers.dlq_handlers.monitor_dlq_health",
+      [url](Context&) {
+        with_database(url, [](Database& database) { return dead_letter_health(database); });
+        return Json(nullptr);
+      },
+      retried({}, "dlq_processing", 2, 30));
+  app.task(
+      "app.workers.dlq_handlers.auto_redrive",
+      [url](Context& context) {
+        with_database(url, [&](Database& database) { return auto_redrive(context, database, 100); });
+        return Json(nullptr);
+      },
+      retried({}, "dlq_processing", 2, 30));
+}
+
+}  // namespace celeriac

@@ -1,0 +1,88 @@
+#include "tasks/maintenance/maintenance.hpp"
+#include "tasks/store/outbox.hpp"
+
+#include <algorithm>
+
+namespace celeriac {
+namespace {
+
+constexpr int lease_seconds = 60;
+
+void send_task(Context& context, const ClaimedEffect& effect) {
+  SendOptions options;
+  options.task_id = effect.id;
+  options.queue = effect.payload.value("queue", std::string());
+  context.send(effect.target, effect.payload.value("args", Json::array()),
+               effect.payload.value("kwargs", Json::object()), options);
+}
+
+}  // namespace
+
+Json relay_outbox(Context& context, Database& database, int limit) {
+  int sent = 0, failed = 0;
+  for (const auto& effect : claim_effects(database, context.hostname(), limit, lease_seconds)) {
+    context.checkpoint();
+    try {
+      if (effect.kind != "task")
+        throw TaskError("ValueError", "nobody here carries out '" + effect.kind + "'");
+      send_task(context, effect);
+      effect_sent(database, effect.id);
+      ++sent;
+    } catch (const TaskError& error) {
+      ++failed;
+      effect_failed(database, effect.id, error.what(), error.info().type == "ValueError");
+    }
+  }
+  const std::string waiting = database.run("SELECT count(*) FROM outbox WHERE state = 'waiting'").str(0, 0);
+  return {{"sent", sent}, {"failed", failed}, {"waiting", std::stoll(waiting)}};
+}
+
+Json retry_failed_exports(Context& context, Database& database) {
+  const Rows failed = database.run(
+      "UPDATE export_jobs SET status = 'PENDING', error_code = NULL, error_message = NULL, completed_at = "
+      "NULL,"
+      " retry_count = retry_count + 1, updated_at = now() WHERE status = 'FAILED' AND retry_count < "
+      "max_retries"
+      " AND error_code NOT IN ('InvalidExport', 'ExportJobNotFound') RETURNING id, retry_count");
+  for (int row = 0; row < failed.size(); ++row) {
+    SendOptions options;
+    options.queue = "export";
+    options.countdown = 60.0 * static_cast<double>(1 << std::min(std::stoi(failed.str(row, 1)) - 1, 6));
+    context.send("export.run_job", Json::array({failed.str(row, 0)}), Json::object(), options);
+  }
+  return {{"retried", failed.size()}};
+}
+
+Json schedule_recurring_exports(Context& context, Database& database) {
+  // The job's id is made of schedule and time, so that two schedulers make one job.
+  const Rows due = database.transaction([&] {
+    Rows rows = database.run(
+        "SELECT id, md5(id::text || next_run_at::text)::uuid FROM export_schedules WHERE is_active AND "
+        "next_run_at <= now()"
+        " ORDER BY next_run_at FOR UPDATE SKIP LOCKED");
+    for (int row = 0; row < rows.size(); ++row) {
+      database.run(
+          "INSERT INTO export_jobs (id, name, template_id, format, destination, destination_config, filters, "
+          "user_id, schedule_id)"
+          " SELECT $2, name, template_id, format, destination, destination_config, filters, user_id, id FROM "
+          "export_schedules"
+          " WHERE id = $1 ON CONFLICT (id) DO NOTHING",
+          {rows.str(row, 0), rows.str(row, 1)});
+      // The next time in the future: what was missed while nobody looked is run once.
+      database.run(
+          "UPDATE export_schedules SET last_run_at = now(), next_run_at = next_run_at + period *"
+          " ceil(greatest(extract(epoch FROM now() - next_run_at), 1) / extract(epoch FROM period)) WHERE id "
+          "= $1",
+          {rows.str(row, 0)});
+      add_effect(database, {"schedule:" + rows.str(row, 1),
+                            "task",
+                            "export.run_job",
+                            {{"args", Json::array({rows.str(row, 1)})}, {"queue", "export"}}});
+    }
+    return rows;
+  });
+  if (due.size() > 0) relay_outbox(context, database, 100);
+  return {{"scheduled", due.size()}};
+}
+
+}  // namespace celeriac

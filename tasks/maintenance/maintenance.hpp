@@ -1,0 +1,42 @@
+// What beat calls: cleaning up, mending what a crash left, reports. Each may run at any time, twice, or on
+// several workers at once; each answers what it did.
+#pragma once
+
+#include "protocol/json.hpp"
+#include "tasks/store/database.hpp"
+#include "tasks/store/storage.hpp"
+#include "worker/context.hpp"
+
+#include <string>
+
+namespace celeriac {
+
+// Files and rows of exports older than that. {"status", "cutoff_date", "deleted_files", "deleted_records",
+// "cleaned_at"}.
+Json cleanup_old_exports(Database& database, Storage& storage, int days_to_keep);
+// Rows that only say that something is over: expired keys, sent effects, closed dead letters, expired
+// sessions and links. {"status", "cleaned_keys", "by_table", "cleaned_at"}.
+Json cleanup_failed_tasks(Database& database, int days_to_keep);
+// Temporary files that a killed process left below `storage_root`. {"status", "deleted_files", "cleaned_at"}.
+Json cleanup_temp_files(const std::string& storage_root, int hours_to_keep);
+
+// Jobs whose process vanished without a word are marked failed, approvals past their time expired, stale
+// exports made due again. {"lost_jobs", "lost_exports", "expired_approvals"}.
+Json mend(Database& database);
+
+// Carries out effects that are due. {"sent", "failed", "waiting"}.
+Json relay_outbox(Context& context, Database& database, int limit);
+
+// Failed export jobs with tries left go back to the queue, each a little later than the last time.
+// {"retried"}.
+Json retry_failed_exports(Context& context, Database& database);
+// Due export_schedules become jobs. {"scheduled"}.
+Json schedule_recurring_exports(Context& context, Database& database);
+
+// {"status": "healthy" | "unhealthy", "timestamp", "checks": {"database", "storage", "disk_space"}}.
+Json health_check(Database& database, Storage& storage, const std::string& storage_root);
+// {"generated_at", "period", "metrics": {"invoices", "processing", "exports", "emails", "dead_letters",
+// "storage"}}.
+Json generate_system_report(Database& database);
+
+}  // namespace celeriac
