@@ -86,9 +86,10 @@ void register_ap_intake_names(App& app, const AliasConfig& config) {
   const std::string url = config.processing.database_url, root = config.processing.storage_root;
   app.raw_task(
       "app.workers.invoice_tasks.process_invoice_task",
-      [config](Context & context, const Json& args, const Json& kwargs) try {
-        return process(context, config, args, kwargs);
-      } catch (const DatabaseError& error) { throw task_error(error); },
+      [config](Context& context, const Json& args, const Json& kwargs) {
+        return with_database(config.processing.database_url,
+                             [&](Database&) { return process(context, config, args, kwargs); });
+      },
       retried({}, "invoice_processing", 3, 60));
 
   // The stored invoice is judged; the extraction that travels along is what it was made of.

@@ -15,6 +15,21 @@ struct Fault {
   std::string text;
 };
 
+// PostgreSQL's text of an array: every element quoted.
+std::string array_literal(const Json& texts) {
+  std::string out = "{";
+  for (const auto& item : texts) {
+    if (out.size() > 1) out += ',';
+    out += '"';
+    for (const char c : item.get<std::string>()) {
+      if (c == '"' || c == '\\') out += '\\';
+      out += c;
+    }
+    out += '"';
+  }
+  return out + '}';
+}
+
 class Filters {
  public:
   Selection read(const Json& filters) {
@@ -50,8 +65,7 @@ class Filters {
       if (!fits(text(key, item)))
         throw Fault{"filter " + key + ": '" + clean_text(text(key, item), 100) + "' does not fit"};
     }
-    require(column + " = ANY (SELECT value::" + type + " FROM json_array_elements_text(" +
-            bind(dump_json(list)) + "::json))");
+    require(column + " = ANY (" + bind(array_literal(list)) + "::" + type + "[])");
   }
 
   void day(const std::string& key, const Json& value, const std::string& condition) {
@@ -139,8 +153,10 @@ InvoicePages::InvoicePages(Database& database, const ExportTemplate& layout, Sel
                            " AND (i.created_at, i.id) > (" + place(1) + "::timestamptz, " + place(2) +
                            "::uuid) AND i.created_at <= " + place(3) +
                            "::timestamptz ORDER BY i.created_at, i.id LIMIT " + place(4);
+  // OFFSET 0 keeps the lines' look-up by index: joined freely, a page may read all lines there are.
   sql_ = "SELECT " + columns + "i.created_at, i.id FROM (" + page + ") i" +
-         (layout.of_lines ? " LEFT JOIN invoice_line_items l ON l.invoice_id = i.id ORDER BY i.created_at, "
+         (layout.of_lines ? " LEFT JOIN LATERAL (SELECT * FROM invoice_line_items n WHERE n.invoice_id = "
+                            "i.id OFFSET 0) l ON true ORDER BY i.created_at, "
                             "i.id, l.line_number"
                           : " ORDER BY i.created_at, i.id");
 }
