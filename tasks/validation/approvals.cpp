@@ -30,7 +30,8 @@ Request lock_request(Database& database, const std::string& id) {
 void set_status(Database& database, const Request& request, const std::string& status, int step) {
   database.run(
       "UPDATE approval_requests SET status = $2::approvalstatus, current_step = $3, updated_at = now(),"
-      " completed_at = CASE WHEN $2::approvalstatus IN ('PENDING', 'IN_REVIEW') THEN NULL ELSE now() END WHERE id = $1",
+      " completed_at = CASE WHEN $2::approvalstatus IN ('PENDING', 'IN_REVIEW') THEN NULL ELSE now() END "
+      "WHERE id = $1",
       {request.id, status, std::to_string(step)});
 }
 

@@ -23,7 +23,8 @@ Keys read_head(Database& database, StoredInvoice& invoice) {
       "total_amount,"
       " due_date, vendor_tax_id, po_number, tax_rate, freight, confidence_score, document_type = "
       "'credit_note',"
-      " (created_at AT TIME ZONE 'UTC')::date - invoice_date, due_date - invoice_date, vendor_id, vendor_key, number_key,"
+      " (created_at AT TIME ZONE 'UTC')::date - invoice_date, due_date - invoice_date, vendor_id, "
+      "vendor_key, number_key,"
       " EXISTS (SELECT FROM vendors) FROM invoices WHERE id = $1 FOR UPDATE",
       {invoice.id});
   if (row.empty()) throw invoice_error("InvoiceNotFound", "there is no invoice " + invoice.id);

@@ -150,9 +150,11 @@ Json resolve_exception(Database& database, const Resolution& resolution) {
     }
     const bool escalated = resolution.action == "ESCALATE";
     database.run(
-        "UPDATE exceptions SET status = $2::exceptionstatus, resolution_action = $3, resolution_data = $4, resolution_notes = "
+        "UPDATE exceptions SET status = $2::exceptionstatus, resolution_action = $3, resolution_data = $4, "
+        "resolution_notes = "
         "$5,"
-        " resolved_by = $6, resolved_at = CASE WHEN $2::exceptionstatus = 'RESOLVED' THEN now() END, updated_at = now() WHERE "
+        " resolved_by = $6, resolved_at = CASE WHEN $2::exceptionstatus = 'RESOLVED' THEN now() END, "
+        "updated_at = now() WHERE "
         "id = $1",
         {resolution.exception_id, escalated ? "ESCALATED" : "RESOLVED", resolution.action,
          dump_json(resolution.data), text_value(resolution.notes, 2000),

@@ -1,5 +1,5 @@
 // Exports: what a file looks like, which templates and filters are refused, and that a job's end is one
-// however often it is run. Python reads the files back in tests/interop/invoices.py.
+// however often it is run.
 #include "tasks/export/csv.hpp"
 #include "tasks/export/export_invoice.hpp"
 #include "tasks/export/export_job.hpp"
