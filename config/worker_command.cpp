@@ -9,6 +9,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <charconv>
+#include <utility>
 
 namespace celeriac {
 namespace {
@@ -189,7 +190,9 @@ bool read_autoscale(const std::string& text, WorkerOptions& options) {
   auto max = number(std::string_view(text).substr(0, comma));
   auto min =
       comma == std::string::npos ? std::optional<int>(0) : number(std::string_view(text).substr(comma + 1));
-  if (!max || !min || *max < 1 || *min > *max) return false;
+  if (!max || !min) return false;
+  if (*min > *max) std::swap(max, min);  // either order, as in Celery
+  if (*max < 1) return false;
   options.autoscale_max = max;
   options.autoscale_min = min;
   return true;
@@ -213,8 +216,7 @@ tl::expected<WorkerCommand, CommandLineExit> parse_worker_command(int argc, char
     return tl::unexpected(std::move(*exit));
   if (!line.refusal.empty()) return fail(line.refusal);
   if (!line.autoscale.empty() && !read_autoscale(line.autoscale, line.options))
-    return fail("--autoscale expects MAX,MIN with MAX 1 or more and MIN not above it, not \"" +
-                line.autoscale + "\"");
+    return fail("--autoscale expects MAX,MIN with MAX 1 or more, not \"" + line.autoscale + "\"");
   for (const auto& text : line.assignments) {
     auto assignment = read_assignment(text);
     if (!assignment) return fail(assignment.error().what);

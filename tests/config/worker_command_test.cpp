@@ -145,12 +145,23 @@ TEST_CASE("mistakes are explained") {
   says({"-c"}, "concurrency");
   says({"-l", "LOUD"}, "LOUD");
   says({"-P", "gevent"}, "prefork, threads, solo");
-  says({"--autoscale", "3,10"}, "MAX,MIN");
+  says({"--autoscale", "0,0"}, "MAX,MIN");
+  says({"--autoscale", "3,x"}, "MAX,MIN");
   says({"proj"}, "name=value");
   says({"task_acks_lat=1"}, "did you mean task_acks_late?");
   says({"-D"}, "foreground");
   says({"--uid", "1"}, "--uid is not supported");
   says({"--config", "/nonexistent/c.toml"}, "no such file");
+}
+
+TEST_CASE("--autoscale takes its bounds in either order") {
+  for (const char* text : {"10,3", "3,10"}) {
+    auto parsed = parse({"--autoscale", text});
+    REQUIRE(parsed);
+    CHECK(parsed->options.autoscale_max == 10);
+    CHECK(parsed->options.autoscale_min == 3);
+  }
+  CHECK(parse({"--autoscale", "4"}).value().options.autoscale_min == 0);
 }
 
 TEST_CASE("-B and its schedule") {
