@@ -191,7 +191,8 @@ TEST_CASE("limits change while the node runs") {
   CHECK(node.ask("time_limit", {{"task_name", "t.slow"}, {"soft", 1.5}, {"hard", 3}})["ok"] ==
         "time limits set successfully");
   CHECK(node.ask("time_limit", {{"task_name", "nope"}})["error"] == "unknown task");
-  node.ask("rate_limit", {{"task_name", "t.slow"}, {"rate_limit", "0"}});
+  CHECK(node.ask("rate_limit", {{"task_name", "t.slow"}, {"rate_limit", "0"}})["ok"] ==
+        "new rate limit set successfully");
   node.begin(0);
   node.finish(0, Returned{});
   node.deliver("c", "t.slow");

@@ -112,8 +112,8 @@ Json pool_facts(const ControlPanel& panel) {
   facts["processes"] = panel.pool.pids();
   facts["max-tasks-per-child"] = most && *most > 0 ? Json(*most) : Json("N/A");
   facts["put-guarded-by-semaphore"] = false;
-  facts["timeouts"] = {panel.settings.task_soft_time_limit.value_or(0),
-                       panel.settings.task_time_limit.value_or(0)};
+  const auto limit = [](const std::optional<double>& seconds) { return seconds ? Json(*seconds) : Json(0); };
+  facts["timeouts"] = {limit(panel.settings.task_soft_time_limit), limit(panel.settings.task_time_limit)};
   facts["writes"] = {{"total", panel.consumer.processed()},
                      {"avg", "N/A"},
                      {"all", "N/A"},
