@@ -49,6 +49,13 @@ class Flower:
         assert code == 200, "GET %s: %d %s" % (path, code, str(value)[:300])
         return value
 
+    def control(self, path):
+        """Flower waits one second for the worker's reply; on a busy machine it takes another attempt."""
+        def answered():
+            code, answer = self.ask("POST", path)
+            return None if "Unknown reason" in str(answer) else (code, answer)
+        return stage.wait_for(answered, 60, "an answer to " + path)
+
     def worker(self, node):
         return self.get("/api/workers?refresh=1&workername=" + node).get(node, {})
 
@@ -107,7 +114,7 @@ def look(flower, kind):
     seen["active"] = shape(running[0])
     flower.ask("POST", "/api/task/revoke/%s?terminate=true&signal=SIGKILL" % nap)
     seen["revoked"] = shape(flower.task(nap, "REVOKED"))
-    answers = [flower.ask("POST", path % {"node": node}) for path in (
+    answers = [flower.control(path % {"node": node}) for path in (
         "/api/worker/pool/grow/%(node)s?n=1", "/api/worker/pool/shrink/%(node)s?n=1",
         "/api/worker/pool/restart/%(node)s",
         "/api/task/rate-limit/interop.add?workername=%(node)s&ratelimit=10/m",
