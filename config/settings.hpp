@@ -75,7 +75,7 @@ struct Settings {
 
   // Worker
   int worker_concurrency = 0;                   // 0: number of CPUs
-  std::string worker_pool = "prefork";          // prefork, threads, solo
+  std::string worker_pool = "prefork";          // prefork, threads, solo, async
   int worker_prefetch_multiplier = 4;           // 0: unlimited
   bool worker_prefetch_multiplier_set = false;  // given by the user: then strictly kept
   bool worker_disable_prefetch = false;

@@ -178,8 +178,9 @@ std::vector<SettingInfo> build_table() {
       row<&S::worker_concurrency>(worker, "worker_concurrency", "tasks at a time; 0: number of CPUs",
                                   "-c,--concurrency"),
       row<&S::worker_pool>(worker, "worker_pool",
-                           "what runs tasks: child processes, threads, or the worker itself", "-P,--pool",
-                           "prefork threads solo"),
+                           "what runs tasks: child processes, threads, the worker itself, or one thread for "
+                           "coroutines",
+                           "-P,--pool", "prefork threads solo async"),
       with(
           row<&S::worker_prefetch_multiplier>(worker, "worker_prefetch_multiplier",
                                               "messages held per slot; 0: no limit", "--prefetch-multiplier"),

@@ -25,7 +25,17 @@
 #include <utility>
 #include <vector>
 
+namespace boost::asio {
+class any_io_executor;
+template <typename, typename>
+class awaitable;
+}  // namespace boost::asio
+
 namespace celeriac {
+
+// A task as a coroutine (worker/async_task.hpp). What it is given lives until it has ended.
+using AsyncBody = std::function<boost::asio::awaitable<Json, boost::asio::any_io_executor>(
+    Context&, const Json& args, const Json& kwargs)>;
 
 class App {
  public:
@@ -36,6 +46,7 @@ class App {
     std::string name;
     TaskOptions options;
     Body body;
+    AsyncBody async_body = nullptr;  // null: not a coroutine
   };
 
   // Registers a function `R fn(Context&, Args...)`. Arguments are taken by position, by the names
@@ -61,6 +72,10 @@ class App {
   void raw_task(std::string name, Body body, TaskOptions options = {}) {
     add(std::move(name), std::move(body), std::move(options));
   }
+
+  // Registers a coroutine. The async pool runs any number of them at once on one thread; every other
+  // pool runs it to its end in the slot, as it would a function.
+  void async_task(std::string name, AsyncBody body, TaskOptions options = {});
 
   // Null when no such task is registered. A task of a built-in one's name takes its place.
   const Task* find(std::string_view name) const;

@@ -1,8 +1,9 @@
-// A Pool runs jobs in slots: child processes (prefork), threads, or the loop itself (solo).
+// A Pool runs jobs in slots: child processes (prefork), threads, the loop itself (solo), or coroutines on
+// a thread of their own (async).
 //
 // Everything here is called on, and calls back on, the worker's loop. Events are handed
 // over in batches; within one job the order is started, requests, finished.
-// Implementations: worker/pool/{prefork,threads,solo}_pool. Each passes
+// Implementations: worker/pool/{prefork,threads,solo,async}_pool. Each passes
 // tests/worker/pool_conformance.hpp.
 #pragma once
 
@@ -76,7 +77,7 @@ class Pool {
 
   // Facts for `inspect stats`.
   virtual std::vector<int> pids() const = 0;
-  virtual std::string name() const = 0;  // "prefork", "threads", "solo"
+  virtual std::string name() const = 0;  // "prefork", "threads", "solo", "async"
 };
 
 // Unknown names are an Error listing the known ones.

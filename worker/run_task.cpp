@@ -2,22 +2,16 @@
 
 #include "protocol/body.hpp"
 #include "protocol/repr.hpp"
-#include "protocol/time.hpp"
-#include "worker/context.hpp"
-#include "worker/outgoing.hpp"
-#include "worker/retry.hpp"
+#include "worker/task_run.hpp"
 
 #include <sys/resource.h>
 
 #include <chrono>
 #include <new>
-#include <random>
 #include <utility>
 
 namespace celeriac {
 namespace {
-
-constexpr std::size_t max_result = 512u << 20;  // Redis's own limit for one value
 
 double seconds(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
@@ -29,134 +23,14 @@ double cpu_seconds(bool whole_process) {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-ExceptionInfo exception(std::string type, std::string_view message, std::string module = "builtins") {
-  ExceptionInfo info;
-  info.type = std::move(type);
-  info.module = std::move(module);
-  info.args = "[";
-  dump_json_string(message, info.args);
-  info.args += ']';
-  return info;
-}
-
-std::string traceback(const std::string& task, std::string_view last_line) {
-  return "Traceback (most recent call last):\n  C++ task '" + task + "'\n" + std::string(last_line) + "\n";
-}
-
-// The canvas part of a body; empty when nothing follows the task.
-std::string embed_text(const Json& embed) {
-  for (const char* key : {"callbacks", "errbacks", "chain", "chord"}) {
-    const auto found = embed.find(key);
-    if (found != embed.end() && !found->empty()) return dump_json(embed);
-  }
-  return {};
-}
-
-std::uint64_t random_below(std::uint64_t bound) {
-  thread_local std::mt19937_64 generator{std::random_device{}()};
-  return std::uniform_int_distribution<std::uint64_t>(0, bound - 1)(generator);
-}
-
-class Run {
- public:
-  Run(const RunEnvironment& environment, const Job& job, const App::Task& task, const Body& body,
-      const std::atomic<bool>& soft_limit_hit)
-      : job_(job),
-        task_(task),
-        body_(body),
-        context_(job, task.options, environment.port, soft_limit_hit, &body_, &environment.app) {}
-
-  Outcome operator()() {
-    try {
-      return returned(task_.body(context_, body_.args, body_.kwargs));
-    } catch (const Ignore&) {
-      return Ignored{};
-    } catch (const Reject& reject) {
-      return Rejected{reject.requeue, reject.reason};
-    } catch (const Retry& retry) {
-      return asked_retry(retry);
-    } catch (const TaskError& error) {
-      return failed(error.info());
-    } catch (const std::bad_alloc&) {
-      return failed({"MemoryError", "builtins", "[]"});
-    } catch (const std::exception& error) {
-      return failed(exception("RuntimeError", error.what()));
-    } catch (...) {
-      return failed(exception("RuntimeError", "unknown C++ exception"));
-    }
-  }
-
- private:
-  Outcome returned(Json result) {
-    Returned out;
-    try {
-      out.result = dump_json(result);
-    } catch (const std::bad_alloc&) {
-      throw;
-    } catch (const std::exception& error) {
-      return threw(exception("EncodeError", error.what(), "kombu.exceptions"));
-    }
-    if (out.result.size() > max_result) {
-      return threw(exception("EncodeError", "result of " + std::to_string(out.result.size()) + " bytes",
-                             "kombu.exceptions"));
-    }
-    out.embed = embed_text(body_.embed);
-    out.children = dump_json(context_.children());
-    return out;
-  }
-
-  Outcome failed(const ExceptionInfo& info) {
-    const TaskOptions& options = task_.options;
-    const std::int64_t retries = job_.headers->retries;
-    if (!autoretries(options, info) || retries_used_up(retries, options.max_retries)) return threw(info);
-    const double delay = autoretry_delay(options, retries, random_below);
-    RetryTime time = retry_time(std::nullopt, delay, delay, unix_now());
-    Retry retry;
-    retry.eta = time.eta;
-    retry.when = std::move(time.when);
-    retry.cause = info;
-    return asked_retry(retry);
-  }
-
-  Threw threw(const ExceptionInfo& info) {
-    Threw out;
-    out.exception = info;
-    out.traceback = traceback(task_.name, exception_line(info));
-    out.expected = names_exception(task_.options.throws, info.type);
-    out.embed = embed_text(body_.embed);
-    out.children = dump_json(context_.children());
-    return out;
-  }
-
-  Outcome asked_retry(const Retry& retry) {
-    AskedRetry out;
-    out.eta = retry.eta;
-    out.exception = retry.cause;
-    out.reason = retry_reason(retry);
-    out.traceback = traceback(task_.name, "celery.exceptions.Retry: " + out.reason);
-    out.next = build_retry(job_, body_, retry, unix_now());
-    Json children = context_.children();
-    children.push_back(result_tuple(job_.headers->id));
-    out.children = dump_json(children);
-    return out;
-  }
-
-  const Job& job_;
-  const App::Task& task_;
-  const Body& body_;
-  Context context_;
-};
-
-Outcome run_decoded(const RunEnvironment& environment, const Job& job, const Body& body,
+Outcome run_decoded(const RunEnvironment& environment, const Job& job, Body body,
                     const std::atomic<bool>& soft_limit_hit) {
   const App::Task* task = environment.app.find(job.headers->task);
   if (!task) {
-    Threw out;
-    out.exception = exception("NotRegistered", job.headers->task, "celery.exceptions");
-    return out;
+    return not_registered(job.headers->task);
   }
   try {
-    return Run(environment, job, *task, body, soft_limit_hit)();
+    return TaskRun(environment, job, *task, std::move(body), soft_limit_hit).run();
   } catch (const std::bad_alloc&) {
     Threw out;
     out.exception = {"MemoryError", "builtins", "[]"};
@@ -180,7 +54,7 @@ Finished run_task(const RunEnvironment& environment, const Job& job, const std::
   on_start();
   const auto start = std::chrono::steady_clock::now();
   const double cpu = cpu_seconds(environment.whole_process);
-  finished.outcome = run_decoded(environment, job, *body, soft_limit_hit);
+  finished.outcome = run_decoded(environment, job, std::move(*body), soft_limit_hit);
   finished.usage.wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   finished.usage.cpu = cpu_seconds(environment.whole_process) - cpu;
   return finished;

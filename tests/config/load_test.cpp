@@ -97,7 +97,7 @@ TEST_CASE("errors of the other sources name them") {
         "environment variable CELERY_TASK_ACKS_LATE: task_acks_late: expects true or false, not \"perhaps\"");
   files.sources.environment.clear();
   files.sources.command_line.push_back({"worker_pool", "gevent", "--pool"});
-  CHECK(files.error() == "--pool: worker_pool: expects one of prefork, threads, solo, not \"gevent\"");
+  CHECK(files.error() == "--pool: worker_pool: expects one of prefork, threads, solo, async, not \"gevent\"");
   files.sources.command_line = {{"worker_pol", "solo", "argument worker_pol"}};
   CHECK(files.error() == "argument worker_pol: worker_pol: no such setting; did you mean worker_pool?");
 }

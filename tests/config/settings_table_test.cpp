@@ -68,7 +68,7 @@ TEST_CASE("ill-typed values name the key, what is expected and what came") {
   CHECK(fault_of("accept_content", "\"json\"") == "accept_content: expects a list of texts, not \"json\"");
   CHECK(fault_of("accept_content", "[1]") != "");
   CHECK(fault_of("worker_pool", "\"gevent\"") ==
-        "worker_pool: expects one of prefork, threads, solo, not \"gevent\"");
+        "worker_pool: expects one of prefork, threads, solo, async, not \"gevent\"");
   CHECK(fault_of("task_default_priority", "256") != "");
   CHECK(fault_of("broker_url", "7") != "");
   CHECK(fault_of("task_routes", "{\"a\": 1}") == "task_routes.a: expects a queue's name, not 1");

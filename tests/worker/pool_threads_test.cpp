@@ -15,7 +15,7 @@ TEST_CASE("an unknown pool is refused with the known ones") {
   const App app;
   const auto pool = make_pool("gevent", io, app, {});
   REQUIRE_FALSE(pool);
-  CHECK(pool.error().what.find("prefork, threads or solo") != std::string::npos);
+  CHECK(pool.error().what.find("prefork, threads, solo or async") != std::string::npos);
 }
 
 TEST_CASE("threads run at the same time") {

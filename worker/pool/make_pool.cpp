@@ -1,4 +1,5 @@
 #include "worker/pool.hpp"
+#include "worker/pool/async_pool.hpp"
 #include "worker/pool/prefork_pool.hpp"
 #include "worker/pool/solo_pool.hpp"
 #include "worker/pool/threads_pool.hpp"
@@ -11,7 +12,8 @@ Expected<std::unique_ptr<Pool>> make_pool(const std::string& name, boost::asio::
   if (name == "prefork" || name == "processes") pool = std::make_unique<PreforkPool>(io, std::move(options));
   if (name == "threads") pool = std::make_unique<ThreadsPool>(io, app, std::move(options));
   if (name == "solo") pool = std::make_unique<SoloPool>(io, app, std::move(options));
-  if (!pool) return unexpected("pool '" + name + "' is not known: prefork, threads or solo");
+  if (name == "async") pool = std::make_unique<AsyncPool>(io, app, std::move(options));
+  if (!pool) return unexpected("pool '" + name + "' is not known: prefork, threads, solo or async");
   return pool;
 }
 

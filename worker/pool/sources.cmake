@@ -1,4 +1,5 @@
 target_sources(celeriac_worker PRIVATE
+  pool/async_pool.cpp
   pool/ipc.cpp
   pool/make_pool.cpp
   pool/memory.cpp
