@@ -26,9 +26,19 @@ std::string fault_of_application([[maybe_unused]] const Settings& settings) {
 }
 
 void export_to_slots(const Settings& settings) {
-  for (std::string_view name : {"database_url", "storage_root", "validation_rules", "websocket_events_url"}) {
-    const auto* info = find_setting(name);
-    setenv(info->environment().c_str(), info->get(settings).get<std::string>().c_str(), 1);
+  const auto is_of_tasks = [](std::string_view name) {
+    return name == "database_url" || name == "storage_root" || name == "validation_rules" ||
+           name == "websocket_events_url" || name.starts_with("llm_") || name.starts_with("email_");
+  };
+  for (const SettingInfo& info : settings_table()) {
+    if (!is_of_tasks(info.name)) continue;
+    const Json value = info.get(settings);
+    std::string text = value.is_string() ? value.get<std::string>() : dump_json(value);
+    if (value.is_array()) {  // in the environment a list is separated by commas
+      text.clear();
+      for (const Json& item : value) text += (text.empty() ? "" : ",") + item.get<std::string>();
+    }
+    setenv(info.environment().c_str(), text.c_str(), 1);
   }
 }
 

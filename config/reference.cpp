@@ -13,6 +13,8 @@ std::string_view type_text(const SettingInfo& info) {
       return "true or false";
     case SettingKind::integer:
       return "whole number";
+    case SettingKind::number:
+      return "number";
     case SettingKind::seconds:
       return "seconds";
     case SettingKind::text:

@@ -70,6 +70,9 @@ SettingResult<Json> read_setting_text(const SettingInfo& setting, std::string_vi
     case SettingKind::integer:
       if (auto value = number<std::int64_t>(text)) return Json(*value);
       return fault(setting, "a whole number, 0 or more", text);
+    case SettingKind::number:
+      if (auto value = number<double>(text)) return Json(*value);
+      return fault(setting, "a number, 0 or more", text);
     case SettingKind::seconds:
       if (auto value = number<double>(text)) return Json(*value);
       return fault(setting, "seconds, 0 or more", text);

@@ -120,6 +120,24 @@ struct Settings {
   std::string storage_root = ".celeriac/storage";  // local storage:// root
   std::string websocket_events_url;                // redis://... where progress is published; empty: nowhere
   std::string validation_rules;                    // TOML file that changes rules; empty: the defaults
+
+  // Language models
+  std::string llm_provider = "openai";  // openai, openrouter, anthropic, huggingface, local
+  std::string llm_base_url, llm_api_key;
+  std::string llm_model, llm_model_simple, llm_model_complex;
+  std::vector<std::string> llm_fallback_models;
+  std::map<std::string, std::string> llm_prices;  // model -> "prompt/completion", USD for 1000 tokens
+  int llm_max_tokens = 1000;
+  double llm_temperature = 0.1;
+  bool llm_stream = false;
+  double llm_timeout = 60;                                                            // seconds
+  double llm_cost_per_invoice = 0.10, llm_daily_cost = 100, llm_monthly_cost = 2000;  // USD
+  double llm_cache_expires = 86400;                                                   // seconds
+
+  // Mail
+  std::map<std::string, std::string> email_accounts;  // name -> imaps://... or gmail://...
+  std::vector<std::string> email_trusted_senders;     // addresses, domains, *.domains
+  std::string email_quota_url;                        // redis://..., where Gmail's quota is counted
 };
 
 // What `celeriac worker` takes beyond settings.

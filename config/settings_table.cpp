@@ -4,6 +4,8 @@
 #include "config/setting_values.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <system_error>
 #include <unordered_map>
 
 namespace celeriac {
@@ -13,7 +15,8 @@ using setting_values::Warnings;
 using Result = SettingResult<void>;
 
 constexpr std::string_view general = "General and broker", tasks = "Tasks", worker = "Worker",
-                           results = "Results", beat = "Beat", invoices = "The invoice application";
+                           results = "Results", beat = "Beat", invoices = "The invoice application",
+                           models = "Language models", mail = "Mail";
 
 template <auto Member>
 Result set_member(Settings& settings, const Json& value, Warnings& warnings) {
@@ -47,6 +50,11 @@ SettingInfo row(std::string_view section, std::string_view name, std::string_vie
 
 SettingInfo with(SettingInfo info, decltype(SettingInfo::set) set) {
   info.set = set;
+  return info;
+}
+
+SettingInfo number(SettingInfo info) {  // not seconds
+  info.kind = SettingKind::number;
   return info;
 }
 
@@ -100,6 +108,24 @@ Result set_routes(Settings& settings, const Json& value, Warnings& warnings) {
   }
   settings.task_routes = std::move(routes);
   return {};
+}
+
+// "0.00015/0.0006": two numbers.
+bool is_price(const std::string& text) {
+  double number = 0;
+  const char* end = text.data() + text.size();
+  const auto prompt = std::from_chars(text.data(), end, number);
+  if (prompt.ec != std::errc() || number < 0 || prompt.ptr == end || *prompt.ptr != '/') return false;
+  const auto completion = std::from_chars(prompt.ptr + 1, end, number);
+  return completion.ec == std::errc() && number >= 0 && completion.ptr == end;
+}
+
+Result set_prices(Settings& settings, const Json& value, Warnings& warnings) {
+  auto done = set_member<&Settings::llm_prices>(settings, value, warnings);
+  if (!done) return done;
+  for (const auto& [model, price] : settings.llm_prices)
+    if (!is_price(price)) return setting_values::expects("two numbers, as in 0.00015/0.0006", price);
+  return done;
 }
 
 Result set_prefetch(Settings& settings, const Json& value, Warnings& warnings) {
@@ -255,6 +281,35 @@ std::vector<SettingInfo> build_table() {
       row<&S::websocket_events_url>(invoices, "websocket_events_url",
                                     "redis:// server whose channel websocket_events gets progress"),
       row<&S::validation_rules>(invoices, "validation_rules", "TOML file that changes validation rules"),
+
+      row<&S::llm_provider>(models, "llm_provider", "who serves the models", {},
+                            "openai openrouter anthropic huggingface local"),
+      row<&S::llm_base_url>(models, "llm_base_url", "instead of the provider's own; needed for local"),
+      row<&S::llm_api_key>(models, "llm_api_key", "better given in the environment"),
+      row<&S::llm_model>(models, "llm_model", "the model asked; empty: none"),
+      row<&S::llm_model_simple>(models, "llm_model_simple", "for simple work, instead of llm_model"),
+      row<&S::llm_model_complex>(models, "llm_model_complex", "for hard work, instead of llm_model"),
+      row<&S::llm_fallback_models>(models, "llm_fallback_models",
+                                   "tried in order when a model does not answer"),
+      with(row<&S::llm_prices>(models, "llm_prices",
+                               "model to \"prompt/completion\", USD for 1000 tokens; * for all others"),
+           set_prices),
+      row<&S::llm_max_tokens>(models, "llm_max_tokens", "of an answer"),
+      number(row<&S::llm_temperature>(models, "llm_temperature", "from 0 to 2")),
+      row<&S::llm_stream>(models, "llm_stream", "take answers as a stream"),
+      row<&S::llm_timeout>(models, "llm_timeout", "for one call"),
+      number(row<&S::llm_cost_per_invoice>(models, "llm_cost_per_invoice",
+                                           "USD; no call once it is spent; 0: no cap")),
+      number(row<&S::llm_daily_cost>(models, "llm_daily_cost",
+                                     "USD; the first cap of a day in llm_budgets; 0: none")),
+      number(row<&S::llm_monthly_cost>(models, "llm_monthly_cost",
+                                       "USD; the first cap of a month in llm_budgets; 0: none")),
+      row<&S::llm_cache_expires>(models, "llm_cache_expires", "answers are kept this long; 0: not"),
+
+      row<&S::email_accounts>(mail, "email_accounts",
+                              "name to imaps://user:password@host/folder or gmail://address?..."),
+      row<&S::email_trusted_senders>(mail, "email_trusted_senders", "addresses, domains and *.domains"),
+      row<&S::email_quota_url>(mail, "email_quota_url", "Redis that counts Gmail's quota for all workers"),
   };
 }
 

@@ -13,7 +13,7 @@
 
 namespace celeriac {
 
-enum class SettingKind { boolean, integer, seconds, text, text_list, integer_list, table };
+enum class SettingKind { boolean, integer, number, seconds, text, text_list, integer_list, table };
 
 // Why a value does not fit. `key` is the setting's name, with ".member" for nested tables.
 struct SettingFault {

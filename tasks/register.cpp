@@ -2,21 +2,61 @@
 
 #include "tasks/aliases/register.hpp"
 #include "tasks/dead_letters/register.hpp"
+#include "tasks/email_processing/tasks.hpp"
 #include "tasks/export/register.hpp"
 #include "tasks/extraction/invoice.hpp"
 #include "tasks/invoice_processing/process_document.hpp"
+#include "tasks/llm_processing/tasks.hpp"
 #include "tasks/maintenance/register.hpp"
 #include "tasks/validation/validate_invoice.hpp"
 
+#include <chrono>
 #include <utility>
 
 namespace celeriac {
+namespace {
+
+std::chrono::milliseconds milliseconds(double seconds) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
+}
+
+// "0.00015/0.0006", USD for a thousand tokens of the prompt and of the answer; the settings have checked it.
+Price read_price(const std::string& text) {
+  const auto slash = text.find('/');
+  return {std::stod(text.substr(0, slash)), std::stod(text.substr(slash + 1))};
+}
+
+LlmConfig llm_config(const Settings& settings) {
+  LlmConfig config;
+  config.database_url = settings.database_url;
+  config.provider = settings.llm_provider;
+  config.base_url = settings.llm_base_url;
+  config.api_key = settings.llm_api_key;
+  config.model = settings.llm_model;
+  config.model_simple = settings.llm_model_simple;
+  config.model_complex = settings.llm_model_complex;
+  config.fallback_models = settings.llm_fallback_models;
+  for (const auto& [model, price] : settings.llm_prices) config.prices[model] = read_price(price);
+  config.max_tokens = settings.llm_max_tokens;
+  config.temperature = settings.llm_temperature;
+  config.stream = settings.llm_stream;
+  config.timeout = milliseconds(settings.llm_timeout);
+  config.cost_per_invoice = settings.llm_cost_per_invoice;
+  config.daily_cost = settings.llm_daily_cost;
+  config.monthly_cost = settings.llm_monthly_cost;
+  config.cache_expires =
+      std::chrono::duration_cast<std::chrono::seconds>(milliseconds(settings.llm_cache_expires));
+  return config;
+}
+
+}  // namespace
 
 void register_all(App& app, const Settings& settings) {
   ProcessingConfig processing;
   processing.database_url = settings.database_url;
   processing.storage_root = settings.storage_root;
   processing.extract = extract_document;
+  processing.patch_weak_fields = !settings.llm_model.empty();
   ValidationConfig validation;
   validation.database_url = settings.database_url;
   if (auto rules = RuleSet::load(settings.validation_rules)) {
@@ -32,6 +72,14 @@ void register_all(App& app, const Settings& settings) {
   register_export(app, {settings.database_url, settings.storage_root});
   register_dead_letters(app, settings.database_url);
   register_maintenance(app, {settings.database_url, settings.storage_root});
+  register_llm_processing(app, llm_config(settings));
+  EmailConfig email;
+  email.database_url = settings.database_url;
+  email.storage_root = settings.storage_root;
+  email.accounts = settings.email_accounts;
+  email.quota_url = settings.email_quota_url;
+  email.rules.trusted_senders = settings.email_trusted_senders;
+  register_email_processing(app, std::move(email));
 }
 
 std::string application_fault(const Settings& settings) {

@@ -2,6 +2,7 @@
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -38,6 +39,7 @@ std::exception_ptr as_soft_limit(const Context& context, std::exception_ptr thro
 
 Json run_to_end(const AsyncBody& body, Context& context, const Json& args, const Json& kwargs) {
   boost::asio::io_context loop(1);
+  const auto open = boost::asio::make_work_guard(loop);  // also while all it waits for is elsewhere
   boost::asio::cancellation_signal cancel;
   std::exception_ptr thrown;
   std::optional<Json> result;

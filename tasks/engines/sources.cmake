@@ -1,12 +1,13 @@
-# The engines: a small loader in celeriac_tasks, and a module that holds the heavy libraries.
+# The engines: a small loader in celeriac_tasks, and modules that hold the heavy libraries.
 pkg_check_modules(poppler REQUIRED IMPORTED_TARGET poppler-cpp)
 pkg_check_modules(lept REQUIRED IMPORTED_TARGET lept)
 pkg_check_modules(tesseract REQUIRED IMPORTED_TARGET tesseract)
 pkg_check_modules(qpdf REQUIRED IMPORTED_TARGET libqpdf)
 
-target_sources(celeriac_tasks PRIVATE engines/file_type.cpp engines/loader.cpp)
-target_link_libraries(celeriac_tasks PRIVATE ${CMAKE_DL_LIBS})
-set_source_files_properties(engines/loader.cpp PROPERTIES
+target_sources(celeriac_tasks PRIVATE engines/circuit_breaker.cpp engines/file_type.cpp engines/http.cpp engines/load_module.cpp engines/loader.cpp
+  engines/mime.cpp)
+target_link_libraries(celeriac_tasks PRIVATE ${CMAKE_DL_LIBS} celeriac_config)
+set_source_files_properties(engines/load_module.cpp PROPERTIES
   COMPILE_DEFINITIONS CELERIAC_LIBDIR="${CMAKE_INSTALL_LIBDIR}/celeriac")
 
 add_library(celeriac_engines MODULE
@@ -18,3 +19,19 @@ target_compile_definitions(celeriac_engines PRIVATE POINTERHOLDER_TRANSITION=4)
 target_link_libraries(celeriac_engines PRIVATE celeriac_options
   PkgConfig::poppler PkgConfig::lept PkgConfig::tesseract PkgConfig::qpdf)
 add_dependencies(celeriac_tasks celeriac_engines)
+
+# HTTP and IMAP: libcurl, loaded by the first call of another server.
+find_package(CURL REQUIRED)
+add_library(celeriac_http MODULE engines/http_curl.cpp)
+set_target_properties(celeriac_http PROPERTIES PREFIX "" CXX_VISIBILITY_PRESET hidden
+  LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+target_link_libraries(celeriac_http PRIVATE celeriac_options CURL::libcurl Threads::Threads)
+add_dependencies(celeriac_tasks celeriac_http)
+
+# MIME: GMime, loaded by the first mail.
+pkg_check_modules(gmime REQUIRED IMPORTED_TARGET gmime-3.0)
+add_library(celeriac_mime MODULE engines/mime_gmime.cpp)
+set_target_properties(celeriac_mime PROPERTIES PREFIX "" CXX_VISIBILITY_PRESET hidden
+  LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+target_link_libraries(celeriac_mime PRIVATE celeriac_options PkgConfig::gmime)
+add_dependencies(celeriac_tasks celeriac_mime)

@@ -11,6 +11,7 @@ namespace {
 
 constexpr double review_threshold = 0.85;
 constexpr std::string_view parser_version = "celeriac-1";
+constexpr std::size_t max_kept_text = 4000;  // characters: what a language model gets to see of a document
 
 SqlValue optional_text(const std::string& text) { return text.empty() ? SqlValue() : SqlValue(text); }
 
@@ -39,6 +40,7 @@ Json header_json(const ExtractedInvoice& invoice) {
           {"xml_format", clean_text(invoice.xml_format, 20)},
           {"page_count", invoice.page_count},
           {"fields", fields},
+          {"text", clean_text(invoice.raw_text, max_kept_text, true)},
           {"warnings", warnings}};
 }
 

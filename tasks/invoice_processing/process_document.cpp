@@ -181,13 +181,20 @@ class Run {
   void send_validation(const std::string& invoice_id) {
     database_.transaction([&] {
       const Rows unsent = database_.run(
-          "SELECT validation_task_id FROM invoices WHERE id = $1 AND validation_sent_at IS NULL FOR UPDATE",
+          "SELECT validation_task_id, requires_review FROM invoices WHERE id = $1 AND validation_sent_at IS "
+          "NULL"
+          " FOR UPDATE",
           {invoice_id});
       if (unsent.empty()) return;
       SendOptions send;
       send.task_id = unsent.str(0, 0);
       send.queue = "validation";
       context_.send("validation.validate_invoice", Json::array({invoice_id}), Json::object(), send);
+      if (config_.patch_weak_fields && unsent.truth(0, 1)) {
+        SendOptions patch;  // twice is once: what was corrected is weak no more
+        patch.queue = "llm_processing";
+        context_.send("llm_processing.patch_fields", Json::array({invoice_id}), Json::object(), patch);
+      }
       database_.run("UPDATE invoices SET validation_sent_at = now() WHERE id = $1", {invoice_id});
     });
   }

@@ -5,7 +5,7 @@ set(protocol "")
 set(config "protocol")
 set(queues "protocol;config")
 set(worker "queues;protocol;config")
-set(tasks "protocol;config;worker/app.hpp;worker/context.hpp;worker/errors.hpp;worker/task_options.hpp")
+set(tasks "protocol;config;worker/app.hpp;worker/async_task.hpp;worker/context.hpp;worker/errors.hpp;worker/task_options.hpp")
 set(http "queues;protocol;config;tasks")
 set(cli "queues;protocol;config;worker;tasks;http")
 

@@ -32,7 +32,7 @@ awaitable<Json> send_later(Context& context, const Json&, const Json&) {
 }
 
 struct AsyncHarness : PoolHarness {
-  explicit AsyncHarness(const std::string& pool, unsigned slots) : PoolHarness(pool, options(slots)) {}
+  explicit AsyncHarness(const std::string& name, unsigned slots) : PoolHarness(name, options(slots)) {}
   static PoolOptions options(unsigned slots) {
     PoolOptions out;
     out.slots = slots;
@@ -43,7 +43,7 @@ struct AsyncHarness : PoolHarness {
 }  // namespace
 
 // The harness registers pool_test_app(); these come on top.
-void add_coroutines(App& app) {
+static void add_coroutines(App& app) {
   app.async_task("wait_for", wait_for, {.params = {"milliseconds"}});
   app.async_task("fail_later", fail_later);
   app.async_task("send_later", send_later);
@@ -67,9 +67,9 @@ TEST_CASE("hundreds of coroutines wait at once") {
 }
 
 TEST_CASE("coroutines fail, send and are run by the other pools too") {
-  for (const char* pool : {"async", "threads"}) {
-    CAPTURE(pool);
-    AsyncHarness h(pool, 2);
+  for (const char* kind : {"async", "threads"}) {
+    CAPTURE(kind);
+    AsyncHarness h(kind, 2);
     add_coroutines(h.app);
     const JobId failing = h.submit("fail_later");
     const JobId sending = h.submit("send_later");

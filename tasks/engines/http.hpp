@@ -1,0 +1,100 @@
+// One client for every server this application talks to: HTTP(S) and, for mail, IMAP(S).
+//
+// libcurl lives in a module (celeriac_http.so) that is loaded by the first call, so that a
+// process which talks to nobody pays nothing for it. One thread per process drives all
+// transfers with curl's multi interface; hundreds run at once. Nothing is ever redirected,
+// since a redirect would carry the credentials along. No error text holds a header, a query
+// or a password.
+#pragma once
+
+#include "protocol/error.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace celeriac {
+
+struct HttpRequest {
+  std::string method = "GET";
+  std::string url;  // http, https, imap, imaps; user and password do not belong here
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+
+  // IMAP only.
+  std::string imap_command;  // instead of what the URL alone means: "UID SEARCH ALL"
+  std::string user, password;
+  std::string bearer;  // OAuth2 access token instead of the password
+
+  std::chrono::milliseconds connect_timeout{10'000};
+  std::chrono::milliseconds deadline{60'000};  // for the whole transfer
+  std::chrono::seconds idle{30};               // without a byte for so long, it is given up
+  std::size_t max_body = 32u << 20;            // bytes of the answer; more is an error
+
+  // Each piece of a successful (2xx) answer's body as it comes, on the engine's thread; the body stays empty
+  // then. False ends the transfer with HttpFailure::stopped. Must not throw.
+  std::function<bool(std::string_view)> on_data;
+};
+
+struct HttpResponse {
+  int status = 0;                              // 0 for IMAP
+  std::map<std::string, std::string> headers;  // lower-case names; of a repeated one the last
+  std::string body;
+  std::optional<std::chrono::seconds> retry_after;
+  std::chrono::milliseconds took{0};
+
+  std::string header(const std::string& lower_case_name) const;  // "" when absent
+};
+
+enum class HttpFailure {
+  unreachable,  // no such host, refused, no route
+  tls,          // the server's certificate or handshake
+  login,        // IMAP refused the credentials
+  not_found,    // IMAP: no such folder or message
+  timeout,      // the deadline, or idle for too long
+  cut,          // the connection ended in the middle
+  too_large,
+  stopped,    // by on_data or cancel()
+  malformed,  // of the URL or of the answer
+};
+std::string_view to_string(HttpFailure);
+
+// Any answer of an HTTP server, a 500 too, is a response and not an error.
+struct HttpError {
+  HttpFailure kind = HttpFailure::malformed;
+  std::string message;    // for people; names the host
+  bool was_sent = false;  // the server may have got (and may bill) the request
+};
+using HttpResult = tl::expected<HttpResponse, HttpError>;
+
+class HttpEngine {
+ public:
+  using Done = std::function<void(HttpResult)>;
+
+  virtual ~HttpEngine() = default;
+  // `done` is called once, on the engine's thread, and must not block or throw. From any thread.
+  virtual std::uint64_t start(HttpRequest request, Done done) = 0;
+  // The transfer ends with HttpFailure::stopped, unless it has ended already.
+  virtual void cancel(std::uint64_t transfer) = 0;
+};
+
+// The process's engine; loads the module on the first call, from where load_engines() looks.
+Expected<HttpEngine*> load_http_engine();
+
+// Blocks until the answer is there. `cancelled` (may be empty) is asked ten times a second.
+HttpResult http_fetch(HttpRequest request, const std::function<bool()>& cancelled = {});
+
+// "https://host:port/path": what of a URL may be shown.
+std::string shown_url(std::string_view url);
+
+// RFC 3986 percent-encoding of everything but unreserved characters.
+std::string url_encode(std::string_view text);
+
+}  // namespace celeriac
