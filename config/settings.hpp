@@ -109,6 +109,12 @@ struct Settings {
   std::map<std::string, std::string> database_table_schemas;  // task, group
   bool database_create_tables_at_setup = true;
 
+  // Signed messages: the serializer `auth`
+  std::string security_key, security_key_password, security_certificate;  // PEM files
+  std::string security_cert_store;                                        // folder or pattern of PEM files
+  std::string security_digest = "sha256";
+  std::string security_layout = "5.6";  // ours: 5.2 writes what Celery 5.2 reads
+
   // Beat
   std::map<std::string, BeatEntrySettings> beat_schedule;  // by the entry's name
   std::string beat_schedule_filename = "celerybeat-schedule";

@@ -15,8 +15,8 @@ using setting_values::Warnings;
 using Result = SettingResult<void>;
 
 constexpr std::string_view general = "General and broker", tasks = "Tasks", worker = "Worker",
-                           results = "Results", beat = "Beat", invoices = "The invoice application",
-                           models = "Language models", mail = "Mail";
+                           results = "Results", security = "Signed messages", beat = "Beat",
+                           invoices = "The invoice application", models = "Language models", mail = "Mail";
 
 template <auto Member>
 Result set_member(Settings& settings, const Json& value, Warnings& warnings) {
@@ -194,7 +194,8 @@ std::vector<SettingInfo> build_table() {
       row<&S::task_soft_time_limit>(tasks, "task_soft_time_limit",
                                     "the task sees SoftTimeLimitExceeded after this long",
                                     "--soft-time-limit"),
-      row<&S::task_serializer>(tasks, "task_serializer", "of messages this worker sends", {}, "json"),
+      row<&S::task_serializer>(tasks, "task_serializer", "of messages this worker sends", {},
+                               "json yaml msgpack auth"),
       row<&S::task_compression>(tasks, "task_compression",
                                 "of messages this worker sends: gzip, bzip2, zstd, ..."),
       with(row<&S::task_routes>(tasks, "task_routes", "task name or glob to queue"), set_routes),
@@ -265,6 +266,15 @@ std::vector<SettingInfo> build_table() {
       row<&S::database_table_schemas>(results, "database_table_schemas", "keys task and group"),
       row<&S::database_create_tables_at_setup>(results, "database_create_tables_at_setup",
                                                "create Celery's tables when they are missing"),
+
+      row<&S::security_key>(security, "security_key", "PEM file of the private RSA key that signs"),
+      row<&S::security_key_password>(security, "security_key_password", "of the private key"),
+      row<&S::security_certificate>(security, "security_certificate", "PEM file of the key's certificate"),
+      row<&S::security_cert_store>(security, "security_cert_store",
+                                   "folder or file pattern of the certificates whose messages are accepted"),
+      row<&S::security_digest>(security, "security_digest", "hash of the signatures"),
+      row<&S::security_layout>(security, "security_layout",
+                               "which Celery can read what is signed here; both are read", {}, "5.6 5.2"),
 
       row<&S::beat_schedule>(beat, "beat_schedule",
                              "what is sent at which times: a table of entries; see the table below"),

@@ -45,5 +45,6 @@ std::string big_integer_digits(const Json& value);
 
 }  // namespace celeriac
 
-// Compiled once, in json_type.cpp, instead of in every file that holds a Json: a sixth of each file's build time.
+// Compiled once, in json_type.cpp, instead of in every file that holds a Json: a sixth of each file's build
+// time.
 extern template class nlohmann::basic_json<nlohmann::ordered_map>;

@@ -1,10 +1,12 @@
 #include "queues/connect.hpp"
 
+#include "queues/formatted_broker.hpp"
 #include "queues/redis/redis_broker.hpp"
 
 namespace celeriac {
+namespace {
 
-Expected<std::unique_ptr<Broker>> make_broker(boost::asio::io_context& io, const Settings& settings) {
+Expected<std::unique_ptr<Broker>> make_transport(boost::asio::io_context& io, const Settings& settings) {
   auto url = parse_url(settings.broker_url);
   if (!url) return tl::unexpected(url.error());
   const auto& scheme = url->scheme;
@@ -23,6 +25,16 @@ Expected<std::unique_ptr<Broker>> make_broker(boost::asio::io_context& io, const
     return std::make_unique<redis::RedisBroker>(io, std::move(options));
   }
   return unexpected("broker_url: unknown scheme '" + scheme + "' (known: redis, rediss, redis+socket)");
+}
+
+}  // namespace
+
+Expected<std::unique_ptr<Broker>> make_broker(boost::asio::io_context& io, const Settings& settings) {
+  auto format = MessageFormat::create(settings);
+  if (!format) return tl::unexpected(format.error());
+  auto broker = make_transport(io, settings);
+  if (!broker || format->plain()) return broker;
+  return std::make_unique<FormattedBroker>(std::move(*broker), std::move(*format));
 }
 
 }  // namespace celeriac

@@ -5,9 +5,9 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 cmake --preset fuzz -DCMAKE_MESSAGE_LOG_LEVEL=NOTICE
 cmake --build --preset fuzz
-for target in build/fuzz/tests/fuzz/*_fuzz; do
+for target in build/fuzz/tests/fuzz/fuzz_*; do
   [ -x "$target" ] || continue
-  name=$(basename "$target" _fuzz)
+  name=$(basename "$target"); name=${name#fuzz_}
   corpus="build/fuzz/corpus/$name"
   mkdir -p "$corpus"
   seeds=()

@@ -45,6 +45,8 @@ std::vector<std::string> content_types(const std::vector<std::string>& names) {
       types.push_back("application/x-yaml");
     else if (name == "msgpack")
       types.push_back("application/x-msgpack");
+    else if (name == "auth")  // what was signed may be any of them; the broker lets nothing unsigned in
+      types.insert(types.end(), {"application/json", "application/x-yaml", "application/x-msgpack"});
     else
       types.push_back(name);
   }
