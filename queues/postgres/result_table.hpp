@@ -5,28 +5,16 @@
 
 #include "config/settings.hpp"
 #include "protocol/json.hpp"
+#include "queues/database/result_row.hpp"
 #include "queues/postgres/outcome.hpp"
 #include "queues/postgres/statement.hpp"
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace celeriac::pg {
-
-// One line of celery_taskmeta as it is written.
-struct ResultRow {
-  std::string task_id, status;
-  std::optional<std::string> result;  // pickled
-  std::optional<double> date_done;    // Unix seconds
-  std::optional<std::string> traceback;
-  std::optional<std::string> name, args, kwargs, worker, queue;  // with result_extended only
-  std::optional<std::int32_t> retries;
-
-  std::size_t bytes() const;
-};
 
 class ResultTable {
  public:
@@ -45,8 +33,7 @@ class ResultTable {
   // Deletes up to `limit` rows of the task table (or the group table) that ended before then.
   Statement expire(double before, std::int32_t limit, bool groups) const;
 
-  // The meta document from the answer to select(); the result must be plain data (a pickled Python
-  // object comes back as protocol/pickle.hpp describes it).
+  // The meta document from the answer to select().
   static Expected<Json> read(std::string_view task_id, const Rows& rows);
 
  private:

@@ -3,6 +3,5 @@ target_sources(celeriac_queues PRIVATE
   postgres/connection_options.cpp
   postgres/outcome.cpp
   postgres/postgres_backend.cpp
-  postgres/result_row.cpp
   postgres/result_table.cpp
   postgres/statement.cpp)
