@@ -201,7 +201,9 @@ TEST_CASE("a server that loads its data is waited for") {
 }
 
 TEST_CASE("a Redis Cluster is refused in words") {
-  RedisServer cluster({"--cluster-enabled", "yes"});
+  RedisServer other;  // its port is free for the cluster's bus once it is gone
+  other.kill();
+  RedisServer cluster({"--cluster-enabled", "yes", "--cluster-port", std::to_string(other.port())});
   BackendLoop loop(store_at(cluster.url()));
   loop.store(result_of("x", state::success));
   REQUIRE(loop.run_until([&] { return loop.times_lost > 0; }));
