@@ -62,12 +62,13 @@ Expected<std::unique_ptr<ResultBackend>> make_one(boost::asio::io_context& io, c
   const std::string& scheme = url->scheme;
   if (scheme == "disabled") return nullptr;
   const auto driver = scheme.rfind("db+", 0) == 0 ? scheme.substr(3, scheme.find('+', 3) - 3) : "";
-  if (driver == "postgresql" || driver == "postgres") return make_postgres_backend(io, settings, *url);
+  if (driver == "postgresql" || driver == "postgres" || scheme.starts_with("django-db+postgres"))
+    return make_postgres_backend(io, settings, *url);
   if (driver == "sqlite") return on_a_thread(io, settings, make_sqlite_store(settings, *url), url->display());
-  return unexpected(
-      "result_backend: '" + scheme +
-      "://' is not known (redis, rediss, redis+socket, sentinel, db+postgresql, db+sqlite, file, "
-      "cache+memcached, disabled)");
+  return unexpected("result_backend: '" + scheme +
+                    "://' is not known (redis, rediss, redis+socket, sentinel, db+postgresql, "
+                    "django-db+postgresql, db+sqlite, file, "
+                    "cache+memcached, disabled)");
 }
 
 }  // namespace

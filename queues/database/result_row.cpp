@@ -97,7 +97,7 @@ std::string mended_text(std::string_view text, std::size_t max_characters) {
 
 std::size_t ResultRow::bytes() const {
   return task_id.size() + status.size() + size(result) + size(traceback) + size(name) + size(args) +
-         size(kwargs) + size(worker) + size(queue) + 64;
+         size(kwargs) + size(worker) + size(queue) + size(meta) + 64;
 }
 
 }  // namespace celeriac

@@ -1,5 +1,5 @@
-// One line of Celery's table celery_taskmeta, from a TaskResult and back to the document clients see.
-// Pure; the same for every database.
+// One line of Celery's table celery_taskmeta (or of Django's table), from a TaskResult and back to the
+// document clients see. Pure; the same for every database.
 #pragma once
 
 #include "protocol/result.hpp"
@@ -12,11 +12,12 @@ namespace celeriac {
 
 struct ResultRow {
   std::string task_id, status;
-  std::optional<std::string> result;  // pickled
+  std::optional<std::string> result;  // pickled; JSON text in Django's table
   std::optional<double> date_done;    // Unix seconds
   std::optional<std::string> traceback;
   std::optional<std::string> name, args, kwargs, worker, queue;  // with result_extended only
   std::optional<std::int64_t> retries;
+  std::optional<std::string> meta;  // JSON text, in the tables of django-celery-results only
 
   std::size_t bytes() const;
 };

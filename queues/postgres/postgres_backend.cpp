@@ -3,6 +3,7 @@
 #include "protocol/time.hpp"
 #include "queues/backoff.hpp"
 #include "queues/postgres/connection.hpp"
+#include "queues/postgres/django_table.hpp"
 #include "queues/postgres/result_table.hpp"
 #include "queues/result_poll.hpp"
 
@@ -54,6 +55,11 @@ std::vector<const ResultRow*> final_rows(const Batch& batch) {
   return out;
 }
 
+std::unique_ptr<pg::ResultLayout> make_layout(const Settings& settings, const Url& url) {
+  if (url.scheme.starts_with("django-db+")) return std::make_unique<pg::DjangoTable>();
+  return std::make_unique<pg::ResultTable>(settings);
+}
+
 class PostgresBackend : public ResultBackend {
  public:
   PostgresBackend(asio::io_context& io, const Settings& settings, const Url& url,
@@ -79,6 +85,26 @@ class PostgresBackend : public ResultBackend {
     if (impl_->expires <= 0) return asio::post(impl_->io, [done = std::move(done)] { done(0); });
     impl_->expire(unix_now() - impl_->expires, false, 0, std::move(done));
   }
+
+  bool counts_chords() const override { return impl_->layout->counts_chords(); }
+  void set_chord_size(std::string group_id, std::int64_t size, Done done) override {
+    if (!counts_chords()) return ResultBackend::set_chord_size(std::move(group_id), size, std::move(done));
+    impl_->tell(impl_->layout->begin_chord(group_id, size), std::move(done));
+  }
+  void save_group(std::string group_id, Json result, Done done) override {
+    if (!counts_chords()) return ResultBackend::save_group(group_id, std::move(result), std::move(done));
+    impl_->tell(impl_->layout->save_group(group_id, result), std::move(done));
+  }
+  void add_chord_part(ChordPart part,
+                      std::function<void(Expected<std::optional<ChordParts>>)> done) override {
+    if (!counts_chords()) return ResultBackend::add_chord_part(std::move(part), std::move(done));
+    impl_->end_part(part, std::move(done));
+  }
+  void forget_chord(std::string group_id, Done done) override {
+    if (!counts_chords()) return ResultBackend::forget_chord(std::move(group_id), std::move(done));
+    impl_->tell(impl_->layout->forget_chord(group_id), std::move(done));
+  }
+
   void stop(std::function<void()> done) override {
     impl_->on_empty = std::move(done);
     impl_->next_batches();
@@ -100,7 +126,7 @@ class PostgresBackend : public ResultBackend {
   struct Impl : std::enable_shared_from_this<Impl> {
     Impl(asio::io_context& io_, const Settings& settings, const Url& url, pg::ConnectionOptions options_)
         : io(io_),
-          table(settings),
+          layout(make_layout(settings, url)),
           options(std::move(options_)),
           retry_timer(io_),
           backoff(BackoffOptions{}, std::random_device{}()),
@@ -111,7 +137,7 @@ class PostgresBackend : public ResultBackend {
     }
 
     asio::io_context& io;
-    pg::ResultTable table;
+    const std::unique_ptr<pg::ResultLayout> layout;
     pg::ConnectionOptions options;
     std::vector<std::unique_ptr<Lane>> lanes;  // the first also answers questions
     asio::steady_timer retry_timer;
@@ -135,7 +161,7 @@ class PostgresBackend : public ResultBackend {
     }
 
     void start(Lane& lane) {
-      if (create_at_setup) lane.connection.prepare_with(table.create());
+      if (create_at_setup) lane.connection.prepare_with(layout->create());
       pg::Connection::Handlers handlers;
       handlers.on_up = [this] {
         for (const auto& each : lanes)
@@ -159,7 +185,7 @@ class PostgresBackend : public ResultBackend {
     }
 
     void store(const TaskResult& result, Done done) {
-      auto row = make_row(result);
+      auto row = layout->row(result);
       if (!failed.empty()) row = unexpected("task " + result.task_id + ": " + failed);
       if (!row) {
         asio::post(io, [what = row.error().what, done = std::move(done)] { done(Status{what}); });
@@ -221,7 +247,7 @@ class PostgresBackend : public ResultBackend {
     void write(Lane& lane, Batch batch) {
       lane.writing = true;
       for (auto& each : batch) lane.tasks.insert(each.row.task_id);
-      auto statement = table.upsert(final_rows(batch));
+      auto statement = layout->upsert(final_rows(batch));
       auto shared = std::make_shared<Batch>(std::move(batch));
       lane.connection.query(std::move(statement), pg::Repeat::yes,
                             [this, &lane, shared](pg::Outcome outcome) {
@@ -260,7 +286,7 @@ class PostgresBackend : public ResultBackend {
     void pause(Lane& lane, const pg::Outcome& outcome) {
       report(BrokerState::lost, outcome.what);
       if (outcome.sqlstate == undefined_table) {
-        lane.connection.prepare_with(table.create());
+        lane.connection.prepare_with(layout->create());
         lane.connection.reconnect("the result table does not exist");
       }
       if (std::exchange(paused, true)) return;
@@ -287,22 +313,22 @@ class PostgresBackend : public ResultBackend {
     }
 
     void fetch(std::string task_id, std::function<void(Expected<std::optional<Json>>)> done) {
-      auto statement = table.select(task_id);
+      auto statement = layout->select(task_id);
       connection().query(std::move(statement), pg::Repeat::yes,
-                         [task_id = std::move(task_id), done = std::move(done)](pg::Outcome outcome) {
+                         [this, task_id = std::move(task_id), done = std::move(done)](pg::Outcome outcome) {
                            if (outcome.sqlstate == undefined_table)
                              return done(std::nullopt);  // nobody wrote yet
                            if (!outcome.ok())
                              return done(unexpected("task " + task_id + ": " + outcome.what));
                            if (outcome.rows[0].size() == 0) return done(std::nullopt);
-                           auto meta = pg::ResultTable::read(task_id, outcome.rows[0]);
+                           auto meta = layout->read(task_id, outcome.rows[0]);
                            if (!meta) return done(tl::unexpected(meta.error()));
                            done(std::move(*meta));
                          });
     }
 
     void forget(std::string task_id, std::function<void(Expected<bool>)> done) {
-      auto statement = table.remove(task_id);
+      auto statement = layout->remove(task_id);
       connection().query(std::move(statement), pg::Repeat::yes,
                          [task_id = std::move(task_id), done = std::move(done)](pg::Outcome outcome) {
                            if (outcome.sqlstate == undefined_table) return done(false);
@@ -315,7 +341,7 @@ class PostgresBackend : public ResultBackend {
     // In pieces, so that no statement holds many rows; groups after tasks.
     void expire(double before, bool groups, std::uint64_t deleted,
                 std::function<void(Expected<std::uint64_t>)> done) {
-      auto statement = table.expire(before, expire_batch, groups);
+      auto statement = layout->expire(before, expire_batch, groups);
       connection().query(
           std::move(statement), pg::Repeat::yes,
           [this, before, groups, deleted, done = std::move(done)](pg::Outcome outcome) mutable {
@@ -328,6 +354,29 @@ class PostgresBackend : public ResultBackend {
             if (!groups) return expire(before, true, deleted + some, std::move(done));
             done(deleted + some);
           });
+    }
+
+    void tell(pg::Statement statement, Done done) {
+      connection().query(std::move(statement), pg::Repeat::yes,
+                         [done = std::move(done)](pg::Outcome outcome) {
+                           done({outcome.ok() ? "" : "chord: " + outcome.what});
+                         });
+    }
+
+    void end_part(const ChordPart& part, std::function<void(Expected<std::optional<ChordParts>>)> done) {
+      connection().run(layout->end_part(part), pg::Repeat::yes,
+                       [group_id = part.group_id, done = std::move(done)](pg::Outcome outcome) {
+                         if (!outcome.ok())
+                           return done(unexpected("chord " + group_id + ": " + outcome.what));
+                         const pg::Rows& rows = outcome.rows.back();
+                         if (rows.size() == 0) return done(std::nullopt);
+                         auto tuples = parse_json(rows.value(0, 0));
+                         if (!tuples)
+                           return done(unexpected("chord " + group_id + ": " + tuples.error().what));
+                         ChordParts parts;
+                         parts.group = Json::array({Json::array({group_id, nullptr}), std::move(*tuples)});
+                         done(std::move(parts));
+                       });
     }
 
     void finish_if_stopping() {

@@ -141,7 +141,7 @@ Statement ResultTable::expire(double before, std::int32_t limit, bool groups) co
           {timestamp(before), int4(limit)}};
 }
 
-Expected<Json> ResultTable::read(std::string_view task_id, const Rows& rows) {
+Expected<Json> ResultTable::read(std::string_view task_id, const Rows& rows) const {
   auto value = [&](int column) {
     return rows.is_null(0, column) ? std::nullopt : std::optional<std::string>(rows.value(0, column));
   };

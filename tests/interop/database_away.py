@@ -30,7 +30,7 @@ with stage.Stage() as s:
     app = Celery("away", broker=server.url())
     with app.producer_pool.acquire(block=True) as producer:
         for i in range(options.tasks):
-            app.send_task("echo", ("%d" % i + "x" * 500,), task_id="away-%d" % i, producer=producer)
+            app.send_task("interop.echo", ("%d" % i + "x" * 500,), task_id="away-%d" % i, producer=producer)
 
     def left():
         return server.client.llen("celery")

@@ -114,6 +114,11 @@ void write_expectations(const std::string& path, int count) {
   }
 }
 
+int read_with(const std::string& python, const std::string& url, const std::string& expectations) {
+  return run(
+      {python, std::string(CELERIAC_SOURCE_DIR) + "/tests/queues/backend_readback.py", url, expectations});
+}
+
 int check(const std::string& python, const std::string& url, const std::string& expectations, int count) {
   boost::asio::io_context io;
   auto made = make_backend(io, Settings{}, url);
@@ -135,8 +140,7 @@ int check(const std::string& python, const std::string& url, const std::string& 
   bool stopped = false;
   backend->stop([&] { stopped = true; });
   run_until(io, [&] { return stopped; });
-  return run(
-      {python, std::string(CELERIAC_SOURCE_DIR) + "/tests/queues/backend_readback.py", url, expectations});
+  return read_with(python, url, expectations);
 }
 
 }  // namespace
@@ -162,5 +166,9 @@ int main(int argc, char** argv) {
        {redis.url(), postgres.url("db+postgresql+psycopg2"), "db+sqlite:///" + folder.path() + "/results.db",
         "file://" + folder.path() + "/results", memcached.url()})
     failures += check(python, url, expectations, count) != 0;
+  if (run({python, "-c", "import django_celery_results"}) == 0) {
+    const std::string url = postgres.url("django-db+postgresql");
+    failures += read_with(python, url, "migrate") != 0 || check(python, url, expectations, count) != 0;
+  }
   return failures;
 }

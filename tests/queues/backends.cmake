@@ -15,6 +15,9 @@ celeriac_test(postgres_backend_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/postgres_b
 celeriac_test(multi_backend_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/multi_backend_test.cpp
   LIBS celeriac_backend_conformance celeriac_queues celeriac_test_redis celeriac_postgres_server
   LABELS redis postgres TIMEOUT 300)
+celeriac_test(django_backend_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/django_backend_test.cpp
+  LIBS celeriac_backend_conformance celeriac_queues celeriac_postgres_server LABELS postgres interop TIMEOUT 300)
+set_tests_properties(django_backend_test PROPERTIES SKIP_REGULAR_EXPRESSION "no Django, not tried")
 celeriac_test(sqlite_backend_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/sqlite_backend_test.cpp
   LIBS celeriac_backend_conformance celeriac_queues PkgConfig::sqlite3 TIMEOUT 240)
 celeriac_test(file_backend_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/file_backend_test.cpp
