@@ -75,6 +75,8 @@ const std::vector<Member<RedisOptions>>& redis_table() {
       member<R, &R::lease>("lease", "how soon the messages of a dead worker come back"),
       member<R, &R::socket_timeout>("socket_timeout", "without any answer the connection is given up"),
       member<R, &R::socket_connect_timeout>("socket_connect_timeout", "for one attempt to connect"),
+      member<R, &R::master_name>("master_name", "with sentinel:// what the sentinels call the master"),
+      member<R, &R::sentinel_kwargs>("sentinel_kwargs", "username and password of the sentinels themselves"),
   };
   return table;
 }
@@ -120,7 +122,6 @@ bool ignored_redis_key(std::string_view key) {
                                  "interval_max",
                                  "interval_start",
                                  "interval_step",
-                                 "master_name",
                                  "max_connections",
                                  "max_retries",
                                  "min_other_sentinels",
@@ -129,7 +130,6 @@ bool ignored_redis_key(std::string_view key) {
                                  "result_chord_ordered",
                                  "retry_on_timeout",
                                  "retry_policy",
-                                 "sentinel_kwargs",
                                  "socket_keepalive",
                                  "socket_keepalive_options",
                                  "unacked_restore_interval",

@@ -27,6 +27,8 @@ struct RedisOptions {                // broker_transport_options / result_backen
   double lease = 15;                  // seconds; ours: how soon a dead worker's messages come back
   double socket_timeout = 30;         // seconds without any answer before the connection is given up
   double socket_connect_timeout = 4;
+  std::string master_name;                             // sentinel:// only: what the sentinels call the master
+  std::map<std::string, std::string> sentinel_kwargs;  // username, password of the sentinels themselves
 };
 
 struct TlsOptions {    // broker_use_ssl / redis_backend_use_ssl, or URL query keys

@@ -7,12 +7,10 @@ namespace celeriac {
 namespace {
 
 Expected<std::unique_ptr<Broker>> make_transport(boost::asio::io_context& io, const Settings& settings) {
-  auto url = parse_url(settings.broker_url);
-  if (!url) return tl::unexpected(url.error());
-  const auto& scheme = url->scheme;
-  if (scheme == "redis" || scheme == "rediss" || scheme == "redis+socket") {
+  const std::string& url = settings.broker_url;
+  if (redis::is_redis_url(url)) {
     auto connection =
-        redis::connection_options(*url, settings.broker_transport_options, settings.broker_use_ssl);
+        redis::connection_options(url, settings.broker_transport_options, settings.broker_use_ssl);
     if (!connection) return tl::unexpected(connection.error());
     connection->client_name = "celeriac";
     connection->max_retries = settings.broker_connection_max_retries;
@@ -21,10 +19,13 @@ Expected<std::unique_ptr<Broker>> make_transport(boost::asio::io_context& io, co
     redis::BrokerOptions options;
     options.connection = std::move(*connection);
     options.redis = settings.broker_transport_options;
-    options.display_url = url->display();
+    options.display_url = redis::display_urls(url);
     return std::make_unique<redis::RedisBroker>(io, std::move(options));
   }
-  return unexpected("broker_url: unknown scheme '" + scheme + "' (known: redis, rediss, redis+socket)");
+  auto parsed = parse_url(url);
+  if (!parsed) return tl::unexpected(parsed.error());
+  return unexpected("broker_url: unknown scheme '" + parsed->scheme +
+                    "' (known: redis, rediss, redis+socket, sentinel)");
 }
 
 }  // namespace

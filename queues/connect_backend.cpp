@@ -1,8 +1,13 @@
 // make_backend(): which result store a URL means.
+#include "queues/blocking/blocking_backend.hpp"
 #include "queues/connect.hpp"
+#include "queues/files/file_store.hpp"
+#include "queues/memcached/memcached_store.hpp"
 #include "queues/multi_backend.hpp"
 #include "queues/postgres/postgres_backend.hpp"
+#include "queues/redis/connection.hpp"
 #include "queues/redis/redis_backend.hpp"
+#include "queues/sqlite/sqlite_store.hpp"
 
 #include <cctype>
 
@@ -37,19 +42,33 @@ std::vector<std::string> split(std::string_view text) {
   return out;
 }
 
+Expected<std::unique_ptr<ResultBackend>> on_a_thread(boost::asio::io_context& io, const Settings& settings,
+                                                     Expected<std::unique_ptr<BlockingStore>> store,
+                                                     std::string display) {
+  if (!store) return unexpected("result_backend: " + store.error().what);
+  return make_blocking_backend(io, std::move(*store), {std::move(display), settings.result_expires});
+}
+
 Expected<std::unique_ptr<ResultBackend>> make_one(boost::asio::io_context& io, const Settings& settings,
                                                   const std::string& text) {
+  // These two are no URLs in the strict sense: a folder to the letter, and several hosts.
+  if (text.starts_with("file://")) return on_a_thread(io, settings, make_file_store(settings, text), text);
+  for (auto* scheme : {"cache+memcached://", "cache+memcache://", "cache+pylibmc://", "memcached://"})
+    if (text.starts_with(scheme))
+      return on_a_thread(io, settings, make_memcached_store(settings, text), text);
+  if (redis::is_redis_url(text)) return make_redis_backend(io, settings, text);
   auto url = parse_url(text);
   if (!url) return unexpected("result_backend: " + url.error().what);
   const std::string& scheme = url->scheme;
   if (scheme == "disabled") return nullptr;
-  if (scheme == "redis" || scheme == "rediss" || scheme == "redis+socket" || scheme == "unix" ||
-      scheme == "socket" || scheme == "redis+ssl")
-    return make_redis_backend(io, settings, *url);
   const auto driver = scheme.rfind("db+", 0) == 0 ? scheme.substr(3, scheme.find('+', 3) - 3) : "";
-  if (driver == "postgresql" || driver == "postgres") return make_postgres_backend(io, settings, *url);
+  if (driver == "postgresql" || driver == "postgres" || scheme.starts_with("django-db+postgres"))
+    return make_postgres_backend(io, settings, *url);
+  if (driver == "sqlite") return on_a_thread(io, settings, make_sqlite_store(settings, *url), url->display());
   return unexpected("result_backend: '" + scheme +
-                    "://' is not known (redis, rediss, redis+socket, db+postgresql, disabled)");
+                    "://' is not known (redis, rediss, redis+socket, sentinel, db+postgresql, "
+                    "django-db+postgresql, db+sqlite, file, "
+                    "cache+memcached, disabled)");
 }
 
 }  // namespace

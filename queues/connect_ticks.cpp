@@ -6,11 +6,10 @@ namespace celeriac {
 
 Expected<std::unique_ptr<TickLedger>> make_tick_ledger(boost::asio::io_context& io,
                                                        const Settings& settings) {
-  auto url = parse_url(settings.broker_url);
-  if (!url) return tl::unexpected(url.error());
-  if (url->scheme.starts_with("redis")) {
+  const std::string& url = settings.broker_url;
+  if (redis::is_redis_url(url)) {
     auto connection =
-        redis::connection_options(*url, settings.broker_transport_options, settings.broker_use_ssl);
+        redis::connection_options(url, settings.broker_transport_options, settings.broker_use_ssl);
     if (!connection) return tl::unexpected(connection.error());
     connection->client_name = "celeriac-beat";
     connection->max_retries =
@@ -19,7 +18,7 @@ Expected<std::unique_ptr<TickLedger>> make_tick_ledger(boost::asio::io_context& 
     options.connection = std::move(*connection);
     options.redis = settings.broker_transport_options;
     options.schedule = settings.beat_schedule_filename;
-    options.display_url = url->display();
+    options.display_url = redis::display_urls(url);
     return redis::make_redis_ticks(io, std::move(options));
   }
   auto broker = make_broker(io, settings);

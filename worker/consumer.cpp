@@ -192,7 +192,7 @@ void Consumer::feed(double now) {
     consume();
   }
   const std::size_t room = parts_.pool.slots() + prefetch_.lookahead();
-  while (!ready_.empty() && in_pool_ < room && writes_ < max_writes) {
+  while (!ready_.empty() && in_pool_ < room && !stores_lag_behind()) {
     const JobId job = ready_.front();
     ready_.pop_front();
     const auto found = requests_.find(job);

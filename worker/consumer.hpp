@@ -110,9 +110,10 @@ class Consumer {
     std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>{}(name); }
   };
 
-  // Results not yet stored may be this many before no further task starts. It bounds memory while
-  // a store is away and loses nothing: messages wait at the broker.
-  static constexpr std::size_t max_writes = 8192;
+  // Results not yet stored may be this many, or hold so many bytes, before no further task starts. It bounds
+  // memory while a store is away and loses nothing: messages wait at the broker.
+  static constexpr std::size_t max_writes = 8192, max_write_bytes = 64u << 20;
+  bool stores_lag_behind() const { return writes_ >= max_writes || write_bytes_ >= max_write_bytes; }
 
   explicit Consumer(Parts parts);
   Expected<bool> resolve_policies();
@@ -139,7 +140,8 @@ class Consumer {
   void plan_follow_ups(Request& request, Settlement& settlement);
   void publish_first(Request& request, std::vector<canvas::Step>&& steps, Settlement&& settlement);
   void store(Request& request, Settlement&& settlement);
-  void on_stored(JobId job, const Status& status);
+  void send_to_stores(JobId job, TaskResult&& result);
+  void on_stored(JobId job, const Status& status, std::size_t bytes);
   void store_unstorable(Request& request, const Status& status);
   void follow(Request& request);
   canvas::Sender sender(const Request& request) const;
@@ -181,10 +183,11 @@ class Consumer {
   std::unordered_map<const TaskPolicy*, std::uint64_t> totals_;
   std::uint64_t processed_ = 0;
   JobId last_job_ = 0;
-  std::size_t in_pool_ = 0;   // submitted, not finished
-  std::size_t running_ = 0;   // started, not finished
-  std::size_t deferred_ = 0;  // waiting for their ETA at the broker
-  std::size_t writes_ = 0;    // results and follow-ups not yet confirmed
+  std::size_t in_pool_ = 0;      // submitted, not finished
+  std::size_t running_ = 0;      // started, not finished
+  std::size_t deferred_ = 0;     // waiting for their ETA at the broker
+  std::size_t writes_ = 0;       // results and follow-ups not yet confirmed
+  std::size_t write_bytes_ = 0;  // of the results among them
   std::uint64_t deliveries_ = 0;
   bool eta_closed_ = false;  // eta_task_limit reached: nothing is fetched
   bool feeding_ = false;

@@ -25,6 +25,10 @@ ExceptionInfo kombu_error(std::string type, std::string_view what) {
   return exception;
 }
 
+std::size_t memory_of(const TaskResult& result) {
+  return result.result.size() + result.traceback.size() + result.args.size() + result.kwargs.size();
+}
+
 // Two JSON arrays as one.
 std::string joined(std::string_view first, std::string_view second) {
   if (second == "[]") return std::string(first);
@@ -191,13 +195,21 @@ void Consumer::store(Request& request, Settlement&& settlement) {
   result.children = joined(settlement.children, request.sent);
   if (is_ready(result.status)) result.date_done = unix_now();
   request.stores_success = result.status == state::success;
-  ++writes_;
-  parts_.stores.store(std::move(result),
-                      [this, job = request.job](const Status& status) { on_stored(job, status); });
+  send_to_stores(request.job, std::move(result));
 }
 
-void Consumer::on_stored(JobId job, const Status& status) {
+void Consumer::send_to_stores(JobId job, TaskResult&& result) {
+  const std::size_t bytes = memory_of(result);
+  ++writes_;
+  write_bytes_ += bytes;
+  parts_.stores.store(std::move(result),
+                      [this, job, bytes](const Status& status) { on_stored(job, status, bytes); });
+}
+
+void Consumer::on_stored(JobId job, const Status& status, std::size_t bytes) {
+  const bool lagged = stores_lag_behind();
   --writes_;
+  write_bytes_ -= bytes;
   const auto found = requests_.find(job);
   if (found == requests_.end()) return after_write();
   Request& request = found->second;
@@ -207,7 +219,7 @@ void Consumer::on_stored(JobId job, const Status& status) {
     if (request.stores_success) return store_unstorable(request, status);
   }
   follow(request);
-  if (writes_ == max_writes - 1) feed(unix_now());
+  if (lagged && !stores_lag_behind()) feed(unix_now());
   after_write();
 }
 
@@ -282,14 +294,18 @@ void Consumer::store_unstorable(Request& request, const Status& status) {
       end.part.result = result.result;
     }
   }
-  ++writes_;
-  parts_.stores.store(std::move(result), [this, job = request.job](const Status& s) { on_stored(job, s); });
+  send_to_stores(request.job, std::move(result));
 }
 
+// A state in between: the next one, or the result, will say more.
 void Consumer::store_row(TaskResult&& result) {
+  if (stores_lag_behind()) return;
+  const std::size_t bytes = memory_of(result);
   ++writes_;
-  parts_.stores.store(std::move(result), [this](const Status& status) {
+  write_bytes_ += bytes;
+  parts_.stores.store(std::move(result), [this, bytes](const Status& status) {
     --writes_;
+    write_bytes_ -= bytes;
     if (!status.ok()) log(LogLevel::error, "a task's state could not be stored: " + status.what);
     after_write();
   });

@@ -305,10 +305,10 @@ void Worker::start() {
   pool.on_soft_timeout = [this](JobId job, double limit) { consumer_->on_soft_timeout(job, limit); };
   pool_->start(std::move(pool));
 
-  stores_->start([](BrokerState state, const std::string& what) {
-    if (state == BrokerState::lost || state == BrokerState::failed) {
-      log(LogLevel::error, "result store: " + what);
-    }
+  stores_->start([this](BrokerState state, const std::string& what) {
+    if (state == BrokerState::lost) log(LogLevel::error, "result store: " + what);
+    // Refused for what the settings say: tasks that run now could not store what they return.
+    if (state == BrokerState::failed) die(fmt::format("result store {}: {}", stores_->display(), what));
   });
   Broker::Handlers broker;
   broker.on_deliveries = [this](std::vector<Delivery>&& batch) {

@@ -40,6 +40,24 @@ std::string one_line(const char* message) {
   return out.empty() ? "the connection was closed" : out;
 }
 
+// A failed attempt leaves no SQLSTATE of its own, but verbose messages have it: "FATAL:  28P01: password
+// ...". Class 28 is authentication, 3D000 a database that does not exist.
+bool refused_for_good(PGconn* connection) {
+  if (PQconnectionNeedsPassword(connection)) return true;
+  const std::string_view message = PQerrorMessage(connection);
+  for (std::string_view code : {":  28P01: ", ":  28000: ", ":  3D000: "})
+    if (message.find(code) != message.npos) return true;
+  return false;
+}
+
+// The message without the SQLSTATE and the place in the server's source.
+std::string attempt_failure(PGconn* connection) {
+  std::string message = PQerrorMessage(connection);
+  for (std::size_t at = 0; (at = message.find("\nLOCATION:", at)) != std::string::npos;)
+    message.erase(at, message.find('\n', at + 1) - at);
+  return one_line(message.c_str());
+}
+
 std::string field(const PGresult* result, int code) {
   const char* value = PQresultErrorField(result, code);
   return value ? value : "";
@@ -128,6 +146,7 @@ struct Connection::Impl : std::enable_shared_from_this<Impl> {
       return lost(one_line(PQerrorMessage(connection.get())));
     PQsetNoticeProcessor(
         connection.get(), [](void*, const char*) {}, nullptr);
+    PQsetErrorVerbosity(connection.get(), PQERRORS_VERBOSE);  // for refused_for_good(), until it is up
     watch_handshake(stream_descriptor::wait_write);
   }
 
@@ -152,12 +171,27 @@ struct Connection::Impl : std::enable_shared_from_this<Impl> {
       case PGRES_POLLING_OK:
         return connected();
       default:
-        return lost(one_line(PQerrorMessage(connection.get())));
+        break;
     }
+    const std::string why = attempt_failure(connection.get());
+    if (handlers.on_failed && !backoff.ever_succeeded() && refused_for_good(connection.get()))
+      return give_up(why);
+    lost(why);
+  }
+
+  void give_up(const std::string& why) {
+    const auto self = shared_from_this();
+    const auto failed = handlers.on_failed;
+    auto orphans = std::exchange(waiting, {});
+    close();
+    failed(why);
+    for (auto& orphan : orphans)
+      if (orphan.reply) orphan.reply(Outcome{.kind = Outcome::Kind::lost, .what = why});
   }
 
   void connected() {
     timer.cancel();
+    PQsetErrorVerbosity(connection.get(), PQERRORS_DEFAULT);
     state = State::preparing;
     error_code ec;
     socket.assign(PQsocket(connection.get()), ec);

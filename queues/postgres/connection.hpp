@@ -48,6 +48,9 @@ class Connection {
   struct Handlers {
     std::function<void()> on_up;
     std::function<void(std::string why)> on_down;  // lost, or an attempt failed; trying again
+    // The very first connect was refused for what the URL says (user, password, database): closed, and what
+    // waited is answered with Outcome::lost. Without this handler it is tried again like everything else.
+    std::function<void(std::string why)> on_failed;
   };
 
   Connection(boost::asio::io_context& io, ConnectionOptions options);

@@ -20,7 +20,8 @@ const std::set<std::string, std::less<>>& known_keywords() {
 }
 
 bool is_postgres(std::string_view scheme) {
-  if (scheme.starts_with("db+")) scheme.remove_prefix(3);
+  for (std::string_view prefix : {"django-db+", "db+"})
+    if (scheme.starts_with(prefix)) scheme.remove_prefix(prefix.size());
   scheme = scheme.substr(0, scheme.find('+'));  // the Python driver does not matter to us
   return scheme == "postgresql" || scheme == "postgres";
 }

@@ -1,4 +1,4 @@
-// Results in PostgreSQL, in Celery's own tables (docs/results.md).
+// Results in PostgreSQL, in Celery's own tables or in those of django-celery-results (docs/results.md).
 #pragma once
 
 #include "config/settings.hpp"
@@ -9,7 +9,8 @@
 
 namespace celeriac {
 
-// db+postgresql://..., also with a Python driver's name after a '+'. The URL's query takes libpq's keys.
+// db+postgresql://... or django-db+postgresql://..., also with a Python driver's name after a '+'. The URL's
+// query takes libpq's keys.
 Expected<std::unique_ptr<ResultBackend>> make_postgres_backend(boost::asio::io_context& io,
                                                                const Settings& settings, const Url& url);
 

@@ -1,6 +1,5 @@
 #include "queues/postgres/result_table.hpp"
 
-#include "protocol/pickle.hpp"
 #include "protocol/time.hpp"
 
 #include <charconv>
@@ -52,8 +51,6 @@ constexpr const char* group_columns =
     "id INTEGER NOT NULL, taskset_id VARCHAR(155), result BYTEA, date_done TIMESTAMP WITHOUT TIME ZONE, "
     "PRIMARY KEY (id), UNIQUE (taskset_id)";
 
-std::size_t size(const std::optional<std::string>& value) { return value ? value->size() : 0; }
-
 void add(ArrayParam& array, const std::optional<std::string>& value) {
   if (value)
     array.add(*value);
@@ -62,11 +59,6 @@ void add(ArrayParam& array, const std::optional<std::string>& value) {
 }
 
 }  // namespace
-
-std::size_t ResultRow::bytes() const {
-  return task_id.size() + status.size() + size(result) + size(traceback) + size(name) + size(args) +
-         size(kwargs) + size(worker) + size(queue) + 64;
-}
 
 ResultTable::ResultTable(const Settings& settings) {
   const std::string task_schema = setting(settings.database_table_schemas, "task", "");
@@ -117,7 +109,7 @@ Statement ResultTable::upsert(const std::vector<const ResultRow*>& rows) const {
     add(args, row->args);
     add(kwargs, row->kwargs);
     add(worker, row->worker);
-    row->retries ? retries.add_int4(*row->retries) : retries.add_null();
+    row->retries ? retries.add_int4(static_cast<std::int32_t>(*row->retries)) : retries.add_null();
     add(queue, row->queue);
   }
   Statement out{upsert_};
@@ -149,42 +141,26 @@ Statement ResultTable::expire(double before, std::int32_t limit, bool groups) co
           {timestamp(before), int4(limit)}};
 }
 
-Expected<Json> ResultTable::read(std::string_view task_id, const Rows& rows) {
-  enum { status, result, date_done, traceback, name, args, kwargs, worker, retries, queue };
-  auto string_or_null = [&](int column) {
-    return rows.is_null(0, column) ? Json(nullptr) : Json(std::string(rows.value(0, column)));
+Expected<Json> ResultTable::read(std::string_view task_id, const Rows& rows) const {
+  auto value = [&](int column) {
+    return rows.is_null(0, column) ? std::nullopt : std::optional<std::string>(rows.value(0, column));
   };
-  Json out = Json::object();
-  out["status"] = string_or_null(status);
-  out["result"] = nullptr;
-  if (!rows.is_null(0, result)) {
-    auto value = pickle_load(rows.value(0, result));
-    if (!value) return unexpected("result of task " + std::string(task_id) + ": " + value.error().what);
-    out["result"] = std::move(*value);
+  ResultRow row;
+  row.task_id = task_id;
+  row.status = value(0).value_or("");
+  row.result = value(1);
+  if (auto done = parse_iso8601(rows.value(0, 2)); done) row.date_done = *done;
+  row.traceback = value(3);
+  row.name = value(4);
+  row.args = value(5);
+  row.kwargs = value(6);
+  row.worker = value(7);
+  if (const auto digits = value(8)) {
+    row.retries = 0;
+    std::from_chars(digits->data(), digits->data() + digits->size(), *row.retries);
   }
-  out["traceback"] = string_or_null(traceback);
-  out["date_done"] = nullptr;
-  if (auto done = parse_iso8601(rows.value(0, date_done)); done) out["date_done"] = format_iso8601(*done);
-  if (!rows.is_null(0, name) || !rows.is_null(0, args)) {
-    out["name"] = string_or_null(name);
-    for (auto [key, column] : {std::pair{"args", args}, std::pair{"kwargs", kwargs}}) {
-      if (rows.is_null(0, column)) {
-        out[key] = nullptr;
-        continue;
-      }
-      // Python may have used another serializer here; then the text is shown as it is.
-      auto value = parse_json(rows.value(0, column));
-      out[key] = value ? std::move(*value) : string_or_null(column);
-    }
-    out["worker"] = string_or_null(worker);
-    std::int64_t count = 0;
-    auto digits = rows.value(0, retries);
-    std::from_chars(digits.data(), digits.data() + digits.size(), count);
-    out["retries"] = rows.is_null(0, retries) ? Json(nullptr) : Json(count);
-    out["queue"] = string_or_null(queue);
-  }
-  out["task_id"] = std::string(task_id);
-  return out;
+  row.queue = value(9);
+  return read_row(row);
 }
 
 }  // namespace celeriac::pg

@@ -4,50 +4,23 @@
 #pragma once
 
 #include "config/settings.hpp"
-#include "protocol/json.hpp"
-#include "queues/postgres/outcome.hpp"
-#include "queues/postgres/statement.hpp"
+#include "queues/postgres/result_layout.hpp"
 
-#include <cstdint>
-#include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
 
 namespace celeriac::pg {
 
-// One line of celery_taskmeta as it is written.
-struct ResultRow {
-  std::string task_id, status;
-  std::optional<std::string> result;  // pickled
-  std::optional<double> date_done;    // Unix seconds
-  std::optional<std::string> traceback;
-  std::optional<std::string> name, args, kwargs, worker, queue;  // with result_extended only
-  std::optional<std::int32_t> retries;
-
-  std::size_t bytes() const;
-};
-
-class ResultTable {
+class ResultTable final : public ResultLayout {
  public:
   explicit ResultTable(const Settings& settings);
 
-  // Creates what is missing. Any number of processes, also Python ones, may do so at once.
-  std::vector<Statement> create() const;
-
-  // All rows in one statement; no task may be named twice. A stored SUCCESS gives way to
-  // another SUCCESS only.
-  Statement upsert(const std::vector<const ResultRow*>& rows) const;
-
-  Statement select(std::string_view task_id) const;
-  Statement remove(std::string_view task_id) const;
-
-  // Deletes up to `limit` rows of the task table (or the group table) that ended before then.
-  Statement expire(double before, std::int32_t limit, bool groups) const;
-
-  // The meta document from the answer to select(); the result must be plain data (a pickled Python
-  // object comes back as protocol/pickle.hpp describes it).
-  static Expected<Json> read(std::string_view task_id, const Rows& rows);
+  Expected<ResultRow> row(const TaskResult& result) const override { return make_row(result); }
+  std::vector<Statement> create() const override;
+  Statement upsert(const std::vector<const ResultRow*>& rows) const override;
+  Statement select(std::string_view task_id) const override;
+  Expected<Json> read(std::string_view task_id, const Rows& rows) const override;
+  Statement remove(std::string_view task_id) const override;
+  Statement expire(double before, std::int32_t limit, bool groups) const override;
 
  private:
   std::string table_, group_table_;        // quoted, with their schemas

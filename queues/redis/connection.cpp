@@ -29,10 +29,20 @@ bool starts_with(std::string_view text, std::string_view word) { return text.sub
 
 // The server as a whole cannot serve us now, whatever we ask.
 bool server_unusable(std::string_view error) {
-  for (std::string_view word : {"LOADING", "READONLY", "MASTERDOWN"})
+  for (std::string_view word : {"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "MOVED", "CROSSSLOT"})
     if (starts_with(error, word) || error.find("-" + std::string(word) + " ") != std::string_view::npos)
       return true;
   return false;
+}
+
+// For whoever reads the log.
+std::string explained(std::string_view error) {
+  const bool cluster = starts_with(error, "MOVED") || starts_with(error, "CROSSSLOT") ||
+                       starts_with(error, "CLUSTERDOWN") ||
+                       error.find("cluster mode") != std::string_view::npos;
+  return (cluster ? "the server is part of a Redis Cluster, which cannot be a broker or result store here: "
+                  : "") +
+         std::string(error);
 }
 
 bool credentials_refused(std::string_view error) {
@@ -70,8 +80,21 @@ struct Connection::Impl : std::enable_shared_from_this<Impl> {
 
   void connect() {
     state = State::connecting;
+    if (options.sentinels.endpoints.empty()) return connect_to(options.endpoint);
+    cancel_connect = find_master(io, options.sentinels, options.connect_timeout,
+                                 [this, self = shared_from_this()](Expected<Endpoint> master) {
+                                   if (state != State::connecting) return;
+                                   if (!master) return drop(master.error().what);
+                                   Endpoint endpoint = options.endpoint;
+                                   endpoint.host = master->host;
+                                   endpoint.port = master->port;
+                                   connect_to(std::move(endpoint));
+                                 });
+  }
+
+  void connect_to(Endpoint endpoint) {
     cancel_connect =
-        connect_stream(io, options.endpoint, options.connect_timeout,
+        connect_stream(io, std::move(endpoint), options.connect_timeout,
                        [this, self = shared_from_this()](std::shared_ptr<Stream> made, std::string error) {
                          if (state != State::connecting) return;
                          cancel_connect = nullptr;
@@ -93,21 +116,29 @@ struct Connection::Impl : std::enable_shared_from_this<Impl> {
       else
         hello.add("AUTH", options.user, options.password);
     }
-    // SELECT also shows whether the server demands a password or is still loading.
-    hello.add("SELECT", options.db);
+    // These also show whether the server demands a password or is still loading.
+    if (options.db == ConnectionOptions::no_database)
+      hello.add("PING");
+    else
+      hello.add("SELECT", options.db);
+    const bool sentinels = !options.sentinels.endpoints.empty();
+    if (sentinels) hello.add("ROLE");
     const std::size_t needed = hello.commands();
     if (!options.client_name.empty()) hello.add("CLIENT", "SETNAME", options.client_name);
-    append(hello, [this, needed, total = hello.commands(), seen = std::size_t{0}](Reply reply) mutable {
-      if (reply.lost()) return;
-      ++seen;
-      if (reply.is_error() && seen <= needed) {
-        std::string why(reply.text());
-        if (credentials_refused(why) && !backoff.ever_succeeded())
-          return give_up("the server refused us: " + why);
-        return drop(why);
-      }
-      if (seen == total) welcome();
-    });
+    append(hello,
+           [this, sentinels, needed, total = hello.commands(), seen = std::size_t{0}](Reply reply) mutable {
+             if (reply.lost()) return;
+             ++seen;
+             if (reply.is_error() && seen <= needed) {
+               std::string why(reply.text());
+               if (credentials_refused(why) && !backoff.ever_succeeded())
+                 return give_up("the server refused us: " + why);
+               return drop(explained(why));
+             }
+             if (sentinels && seen == needed && (reply.size() == 0 || reply[0].text() != "master"))
+               return drop("the server that the sentinels named is no master");
+             if (seen == total) welcome();
+           });
     read();
     watch();
   }
@@ -268,7 +299,7 @@ struct Connection::Impl : std::enable_shared_from_this<Impl> {
     }
     if (waiting.empty()) return drop("an answer nobody asked for");
     if (state == State::up && reply.is_error() && server_unusable(reply.text()))
-      return drop(std::string(reply.text()));
+      return drop(explained(reply.text()));
     auto& front = waiting.front();
     if (--front.answers == 0) {
       auto handler = std::move(front.handler);

@@ -3,8 +3,9 @@
 // Commands given in one turn of the loop leave in one write; answers come to the
 // handlers in order. When the connection is lost every handler still waiting gets a Reply
 // with lost() set, and the connection tries again for ever (backoff.hpp); what must be
-// repeated is repeated by the owner, from on_up. A server that answers LOADING, READONLY or
-// MASTERDOWN counts as lost. A server that is silent for socket_timeout while an answer
+// repeated is repeated by the owner, from on_up. A server that answers LOADING, READONLY,
+// MASTERDOWN or that it is part of a cluster counts as lost; so does one that sentinels named and that is
+// no master (any more). A server that is silent for socket_timeout while an answer
 // is due counts as lost too; an idle connection is tested with PING.
 //
 // Concurrency: one loop. Handlers may call any member, or destroy the Connection.
@@ -15,6 +16,7 @@
 #include "protocol/error.hpp"
 #include "queues/redis/reply.hpp"
 #include "queues/redis/request.hpp"
+#include "queues/redis/sentinel.hpp"
 #include "queues/stream.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -28,7 +30,10 @@
 namespace celeriac::redis {
 
 struct ConnectionOptions {
-  Endpoint endpoint;
+  static constexpr int no_database = -1;  // SELECT is not sent: sentinels have none
+
+  Endpoint endpoint;           // with sentinels: only its TLS settings count
+  SentinelOptions sentinels;   // who know where the master is; asked before each connect
   std::string user, password;  // AUTH; no password: none sent
   int db = 0;
   std::string client_name;  // CLIENT SETNAME; empty: none
@@ -42,6 +47,14 @@ struct ConnectionOptions {
 // db, virtual_host, ssl_cert_reqs, ssl_ca_certs, ssl_certfile, ssl_keyfile.
 Expected<ConnectionOptions> connection_options(const Url& url, const RedisOptions& redis,
                                                const TlsOptions& tls);
+
+// The same from a setting's text, which may also be sentinel://[:password@]host[:port]/db;sentinel://... with
+// the master_name, and perhaps sentinel_kwargs, in the transport options. User, password and database are
+// the master's and are taken from the first of the URLs that has them.
+Expected<ConnectionOptions> connection_options(std::string_view text, const RedisOptions& redis,
+                                               const TlsOptions& tls);
+bool is_redis_url(std::string_view text);
+std::string display_urls(std::string_view text);  // each without its password
 
 class Connection {
  public:

@@ -1,7 +1,9 @@
 #include "queues/redis/connection.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <vector>
 
 namespace celeriac::redis {
 namespace {
@@ -72,6 +74,87 @@ Expected<ConnectionOptions> connection_options(const Url& url, const RedisOption
   options.connect_timeout = to_milliseconds(redis.socket_connect_timeout);
   options.socket_timeout = to_milliseconds(redis.socket_timeout);
   return options;
+}
+
+namespace {
+
+constexpr std::uint16_t sentinel_port = 26379;
+
+std::vector<std::string_view> split_urls(std::string_view text) {
+  std::vector<std::string_view> out;
+  while (!text.empty()) {
+    const auto semicolon = std::min(text.find(';'), text.size());
+    auto url = text.substr(0, semicolon);
+    while (url.starts_with(' ')) url.remove_prefix(1);
+    while (url.ends_with(' ')) url.remove_suffix(1);
+    if (!url.empty()) out.push_back(url);
+    text.remove_prefix(std::min(semicolon + 1, text.size()));
+  }
+  return out;
+}
+
+Expected<ConnectionOptions> through_sentinels(std::string_view text, const RedisOptions& redis,
+                                              const TlsOptions& tls) {
+  Url master;
+  master.scheme = "redis";
+  SentinelOptions sentinels;
+  for (const auto part : split_urls(text)) {
+    auto url = parse_url(part);
+    if (!url) return tl::unexpected(url.error());
+    if (url->scheme != "sentinel")
+      return unexpected("'" + url->display() + "': expected sentinel://host:port");
+    Endpoint endpoint;
+    endpoint.host = url->host.empty() ? "localhost" : url->host;
+    endpoint.port = url->port ? url->port : sentinel_port;
+    sentinels.endpoints.push_back(std::move(endpoint));
+    if (master.user.empty()) master.user = url->user;
+    if (master.password.empty()) master.password = url->password;
+    if (master.path.size() < 2) master.path = url->path;
+    master.query.merge(url->query);
+  }
+  if (redis.master_name.empty())
+    return unexpected(
+        "Redis Sentinel: the transport options must have 'master_name', the name under which "
+        "the sentinels know the master");
+  sentinels.master_name = redis.master_name;
+  for (auto& [key, value] : redis.sentinel_kwargs) {
+    if (key == "password")
+      sentinels.password = value;
+    else if (key == "username")
+      sentinels.user = value;
+    else
+      return unexpected("Redis Sentinel: sentinel_kwargs takes username and password, not '" + key + "'");
+  }
+  auto options = connection_options(master, redis, tls);
+  if (!options) return options;
+  options->sentinels = std::move(sentinels);
+  return options;
+}
+
+}  // namespace
+
+bool is_redis_url(std::string_view text) {
+  const auto scheme = text.substr(0, text.find("://"));
+  for (auto* known : {"redis", "rediss", "redis+socket", "redis+ssl", "unix", "socket", "sentinel"})
+    if (scheme == known) return true;
+  return false;
+}
+
+Expected<ConnectionOptions> connection_options(std::string_view text, const RedisOptions& redis,
+                                               const TlsOptions& tls) {
+  if (text.starts_with("sentinel://")) return through_sentinels(text, redis, tls);
+  auto url = parse_url(text);
+  if (!url) return tl::unexpected(url.error());
+  return connection_options(*url, redis, tls);
+}
+
+std::string display_urls(std::string_view text) {
+  std::string out;
+  for (const auto part : split_urls(text)) {
+    const auto url = parse_url(part);
+    out += (out.empty() ? "" : ";") + (url ? url->display() : "?");
+  }
+  return out;
 }
 
 }  // namespace celeriac::redis

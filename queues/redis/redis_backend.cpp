@@ -1,9 +1,9 @@
 #include "queues/redis/redis_backend.hpp"
 
 #include "queues/redis/connection.hpp"
-#include "queues/redis/result_keys.hpp"
 #include "queues/redis/result_watcher.hpp"
 #include "queues/redis/timer.hpp"
+#include "queues/result_keys.hpp"
 
 #include <boost/asio/post.hpp>
 #include <cmath>
@@ -95,16 +95,16 @@ using UnitPtr = std::shared_ptr<Unit>;
 
 class RedisBackend : public ResultBackend {
  public:
-  RedisBackend(asio::io_context& io, const Settings& settings, const Url& url,
+  RedisBackend(asio::io_context& io, const Settings& settings, const std::string& url,
                redis::ConnectionOptions options)
       : io_(io),
         connection_(io, options),
         watcher_(io, std::move(options),
                  [this](const std::string& key, auto done) { read(key, std::move(done)); }),
         pause_(io),
-        prefix_(redis::result_prefix(settings.result_backend_transport_options)),
+        prefix_(result_prefix(settings.result_backend_transport_options)),
         expires_(std::to_string(std::llround(std::ceil(std::max(0.0, settings.result_expires))))),
-        display_(url.display()) {}
+        display_(redis::display_urls(url)) {}
 
   void start(std::function<void(BrokerState, std::string)> on_state) override {
     on_state_ = std::move(on_state);
@@ -120,7 +120,7 @@ class RedisBackend : public ResultBackend {
   }
 
   void store(TaskResult result, Done done) override {
-    Write write{redis::task_key(prefix_, result.task_id), {}, is_ready(result.status), std::move(done)};
+    Write write{task_key(prefix_, result.task_id), {}, is_ready(result.status), std::move(done)};
     write_result(result, write.meta);
     if (write.meta.size() > max_value_bytes || !failed_.empty()) {
       std::string why = failed_.empty() ? "its result is larger than 512 MiB" : failed_;
@@ -145,16 +145,16 @@ class RedisBackend : public ResultBackend {
   }
 
   void fetch(std::string task_id, std::function<void(Expected<std::optional<Json>>)> done) override {
-    read(redis::task_key(prefix_, task_id), std::move(done));
+    read(task_key(prefix_, task_id), std::move(done));
   }
 
   void wait(std::string task_id, std::chrono::milliseconds timeout,
             std::function<void(Expected<Json>)> done) override {
-    watcher_.wait(redis::task_key(prefix_, task_id), timeout, std::move(done));
+    watcher_.wait(task_key(prefix_, task_id), timeout, std::move(done));
   }
 
   void forget(std::string task_id, std::function<void(Expected<bool>)> done) override {
-    command(Request().add("DEL", redis::task_key(prefix_, task_id)), [done = std::move(done)](Reply reply) {
+    command(Request().add("DEL", task_key(prefix_, task_id)), [done = std::move(done)](Reply reply) {
       if (!reply.ok()) return done(unexpected(reply.problem()));
       done(reply.integer() > 0);
     });
@@ -163,22 +163,22 @@ class RedisBackend : public ResultBackend {
   bool counts_chords() const override { return true; }
 
   void set_chord_size(std::string group_id, std::int64_t size, Done done) override {
-    set(redis::group_key(prefix_, group_id) + ".s", std::to_string(size), std::move(done));
+    set(group_key(prefix_, group_id) + ".s", std::to_string(size), std::move(done));
   }
 
   void grow_chord(std::string group_id, Done done) override {
-    command(Request().add("INCR", redis::group_key(prefix_, group_id) + ".t"), told(std::move(done)));
+    command(Request().add("INCR", group_key(prefix_, group_id) + ".t"), told(std::move(done)));
   }
 
   void save_group(std::string group_id, Json result, Done done) override {
     Json document = Json::object();
     document["result"] = std::move(result);
-    set(redis::group_key(prefix_, group_id), dump_json(document), std::move(done));
+    set(group_key(prefix_, group_id), dump_json(document), std::move(done));
   }
 
   void add_chord_part(ChordPart part,
                       std::function<void(Expected<std::optional<ChordParts>>)> done) override {
-    const std::string key = redis::group_key(prefix_, part.group_id);
+    const std::string key = group_key(prefix_, part.group_id);
     std::string begin = "[1, ";
     dump_json_string(part.task_id, begin);
     begin += ", ";
@@ -196,7 +196,7 @@ class RedisBackend : public ResultBackend {
   }
 
   void forget_chord(std::string group_id, Done done) override {
-    const std::string key = redis::group_key(prefix_, group_id);
+    const std::string key = group_key(prefix_, group_id);
     command(Request().add("DEL", key + ".j", key + ".t", key + ".s"), told(std::move(done)));
   }
 
@@ -405,7 +405,7 @@ class RedisBackend : public ResultBackend {
 }  // namespace
 
 Expected<std::unique_ptr<ResultBackend>> make_redis_backend(asio::io_context& io, const Settings& settings,
-                                                            const Url& url) {
+                                                            const std::string& url) {
   auto options = redis::connection_options(url, settings.result_backend_transport_options,
                                            settings.redis_backend_use_ssl);
   if (!options) return tl::unexpected(options.error());

@@ -9,8 +9,8 @@
 
 namespace celeriac {
 
-// redis://, rediss:// or redis+socket://, as queues/redis/connection.hpp reads them.
+// redis://, rediss://, redis+socket:// or sentinel://, as queues/redis/connection.hpp reads them.
 Expected<std::unique_ptr<ResultBackend>> make_redis_backend(boost::asio::io_context& io,
-                                                            const Settings& settings, const Url& url);
+                                                            const Settings& settings, const std::string& url);
 
 }  // namespace celeriac

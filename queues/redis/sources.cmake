@@ -23,6 +23,7 @@ target_sources(celeriac_queues PRIVATE
   redis/retries.cpp
   redis/router.cpp
   redis/scripts.cpp
+  redis/sentinel.cpp
   redis/stored.cpp
   redis/wakeup.cpp)
 include(${CMAKE_CURRENT_LIST_DIR}/backend_sources.cmake)  # the result store's own list

@@ -96,7 +96,7 @@ int main(int argc, char** argv) {
   const int count = argc > 1 ? std::atoi(argv[1]) : 100000;
   {
     PostgresServer postgres;
-    for (int window : {1, 16, 100, 1000})
+    for (int window : {1, 16, 100, 1000, 4000})
       store(postgres.url(), "postgresql", window == 1 ? count / 50 : count, window);
     row_by_row(postgres, count / 20);
   }

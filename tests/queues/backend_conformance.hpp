@@ -16,8 +16,8 @@ namespace celeriac::testing {
 
 struct BackendUnderTest {
   std::function<Expected<std::unique_ptr<ResultBackend>>(boost::asio::io_context&, const Settings&)> make;
-  std::function<void()> kill_connections;  // the server drops every client it has
-  bool keeps_relations = true;             // children, group_id, parent_id are kept (key-value stores)
+  std::function<void()> kill_connections = {};  // the server drops every client it has; none: it has none
+  bool keeps_relations = true;                  // children, group_id, parent_id are kept (key-value stores)
   bool success_replaces_success = false;
 };
 

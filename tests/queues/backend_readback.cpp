@@ -1,9 +1,11 @@
-// Writes 10,000 results of every state and JSON type to Redis and to PostgreSQL, then lets a real Python
-// Celery read each back and compare it field by field (backend_readback.py).
+// Writes 10,000 results of every state and JSON type to every store, then lets a real Python Celery read
+// each back and compare it field by field (backend_readback.py).
 //
-//   backend_readback <python>     exits with 77 when that Python is not given or has no Celery
+//   backend_readback <python> [count]     exits with 77 when that Python is not given or has no Celery
 #include "queues/connect.hpp"
+#include "tests/config/temporary_folder.hpp"
 #include "tests/queues/loop.hpp"
+#include "tests/queues/memcached_server.hpp"
 #include "tests/queues/postgres_server.hpp"
 #include "tests/queues/redis_server.hpp"
 
@@ -19,7 +21,7 @@ extern char** environ;
 namespace celeriac::testing {
 namespace {
 
-constexpr int count = 10000, skipped = 77;
+constexpr int skipped = 77;
 
 int run(std::vector<std::string> command) {
   std::vector<char*> arguments;
@@ -103,7 +105,7 @@ TaskResult make(int i) {
 }
 
 // One JSON object a line: what Python must see.
-void write_expectations(const std::string& path) {
+void write_expectations(const std::string& path, int count) {
   std::ofstream out(path);
   for (int i = 0; i < count; ++i) {
     const auto result = make(i);
@@ -112,7 +114,12 @@ void write_expectations(const std::string& path) {
   }
 }
 
-int check(const std::string& python, const std::string& url, const std::string& expectations) {
+int read_with(const std::string& python, const std::string& url, const std::string& expectations) {
+  return run(
+      {python, std::string(CELERIAC_SOURCE_DIR) + "/tests/queues/backend_readback.py", url, expectations});
+}
+
+int check(const std::string& python, const std::string& url, const std::string& expectations, int count) {
   boost::asio::io_context io;
   auto made = make_backend(io, Settings{}, url);
   if (!made) return std::fprintf(stderr, "%s\n", made.error().what.c_str()), 1;
@@ -127,14 +134,13 @@ int check(const std::string& python, const std::string& url, const std::string& 
     if (i % 100 == 0) io.poll();
   }
   if (!run_until(
-          io, [&] { return done == count; }, std::chrono::seconds(60)) ||
+          io, [&] { return done == count; }, std::chrono::seconds(120)) ||
       failed)
     return 1;
   bool stopped = false;
   backend->stop([&] { stopped = true; });
   run_until(io, [&] { return stopped; });
-  return run(
-      {python, std::string(CELERIAC_SOURCE_DIR) + "/tests/queues/backend_readback.py", url, expectations});
+  return read_with(python, url, expectations);
 }
 
 }  // namespace
@@ -143,15 +149,26 @@ int check(const std::string& python, const std::string& url, const std::string& 
 int main(int argc, char** argv) {
   using namespace celeriac::testing;
   const std::string python = argc > 1 ? argv[1] : "";
-  if (python.empty() || run({python, "-c", "import celery, redis, sqlalchemy, psycopg2"}) != 0) {
+  if (python.empty() || run({python, "-c", "import celery, memcache, redis, sqlalchemy, psycopg2"}) != 0) {
     std::fprintf(stderr, "no Python with Celery at '%s'\n", python.c_str());
     return skipped;
   }
+  const int count = argc > 2 ? std::atoi(argv[2]) : 10000;
   RedisServer redis;
   PostgresServer postgres;
-  const std::string expectations = redis.directory() + "/expectations";
-  write_expectations(expectations);
-  const int on_redis = check(python, redis.url(), expectations);
-  const int on_postgres = check(python, postgres.url("db+postgresql+psycopg2"), expectations);
-  return on_redis || on_postgres ? 1 : 0;
+  MemcachedServer memcached;
+  celeriac::TemporaryFolder folder;
+  std::filesystem::create_directory(folder.path() + "/results");
+  const std::string expectations = folder.path() + "/expectations";
+  write_expectations(expectations, count);
+  int failures = 0;
+  for (const std::string& url :
+       {redis.url(), postgres.url("db+postgresql+psycopg2"), "db+sqlite:///" + folder.path() + "/results.db",
+        "file://" + folder.path() + "/results", memcached.url()})
+    failures += check(python, url, expectations, count) != 0;
+  if (run({python, "-c", "import django_celery_results"}) == 0) {
+    const std::string url = postgres.url("django-db+postgresql");
+    failures += read_with(python, url, "migrate") != 0 || check(python, url, expectations, count) != 0;
+  }
+  return failures;
 }

@@ -1,5 +1,6 @@
 #include "queues/connect.hpp"
 #include "tests/queues/backend_conformance.hpp"
+#include "tests/queues/loop.hpp"
 #include "tests/queues/postgres_server.hpp"
 
 #include <doctest/doctest.h>
@@ -174,6 +175,68 @@ TEST_CASE("a store that refuses for a while loses nothing") {
   fresh.sql("DROP TABLE celery_taskmeta");
   CHECK(loop.store_now(result_of("third", state::success, "3")).what == "");
   CHECK((*loop.fetch("third"))["result"] == 3);
+}
+
+TEST_CASE("a user, password or database that the server refuses ends it at the start") {
+  PostgresServer fresh({"fsync=off"});
+  fresh.sql("CREATE ROLE clerk LOGIN PASSWORD 'right'");
+  fresh.sql("ALTER SYSTEM SET password_encryption = 'scram-sha-256'");
+  const std::string rules = fresh.sql("SHOW hba_file");
+  const std::string kept = [&] {
+    std::ifstream in(rules);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  }();
+  std::ofstream(rules) << "host all clerk 127.0.0.1/32 scram-sha-256\n" << kept;
+  fresh.sql("SELECT pg_reload_conf()");
+  const std::string address = "@127.0.0.1:" + std::to_string(fresh.port()) + "/";
+  struct Case {
+    std::string url, why;
+  };
+  for (const Case& c :
+       {Case{"db+postgresql://clerk:wrong" + address + "postgres", "password authentication failed"},
+        Case{"db+postgresql://clerk" + address + "postgres", "no password supplied"},
+        Case{"db+postgresql://nobody" + address + "postgres", "role \"nobody\" does not exist"},
+        Case{"db+postgresql://postgres" + address + "missing", "\"missing\" does not exist"}}) {
+    boost::asio::io_context io;
+    auto made = make_backend(io, {}, c.url);
+    REQUIRE(made.has_value());
+    std::string failed;
+    std::optional<Status> stored;
+    std::optional<Expected<std::optional<Json>>> fetched;
+    (*made)->start([&](BrokerState state, std::string what) {
+      if (state == BrokerState::failed) failed = what;
+    });
+    (*made)->store(result_of("x", state::success), [&](Status status) { stored = std::move(status); });
+    (*made)->fetch("x", [&](Expected<std::optional<Json>> meta) { fetched.emplace(std::move(meta)); });
+    REQUIRE(run_until(io, [&] { return stored && fetched; }));
+    CAPTURE(failed);
+    CHECK(failed.find(c.why) != std::string::npos);
+    CHECK(failed.find("LOCATION") == std::string::npos);
+    CHECK(stored->what.find(c.why) != std::string::npos);
+    CHECK_FALSE(fetched->has_value());
+    bool stopped = false;
+    (*made)->stop([&] { stopped = true; });
+    CHECK(run_until(io, [&] { return stopped; }));
+  }
+}
+
+TEST_CASE("further sessions are opened under load, and keep the order of each task") {
+  PostgresServer fresh({"fsync=off"});
+  const auto sessions = [&] {
+    return fresh.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'celeriac'");
+  };
+  BackendLoop loop(postgres_store(fresh));
+  CHECK(loop.store_now(result_of("first", state::success)).ok());
+  CHECK(sessions() == "1");
+  for (int i = 0; i < 20000; ++i) {
+    loop.store(result_of("load-" + std::to_string(i % 5000), "PROGRESS", std::to_string(i)));
+    if (i % 1000 == 0) loop.io.poll();
+  }
+  REQUIRE(loop.flush());
+  CHECK(sessions() == "3");
+  CHECK(fresh.sql("SELECT count(*) FROM celery_taskmeta") == "5001");
+  for (int i = 0; i < 5000; i += 97) CHECK((*loop.fetch("load-" + std::to_string(i)))["result"] == 15000 + i);
+  CHECK(loop.failures == 0);
 }
 
 TEST_CASE("results survive a crash of the server") {

@@ -1,5 +1,5 @@
 #include "queues/connect.hpp"
-#include "queues/redis/result_keys.hpp"
+#include "queues/result_keys.hpp"
 #include "tests/queues/backend_conformance.hpp"
 #include "tests/queues/redis_server.hpp"
 
@@ -40,7 +40,7 @@ TEST_CASE("a result expires when result_expires says, and with 0 never") {
   CHECK(forever.store_now(result_of("no-ttl", state::success)).ok());
   const auto ttl = [](std::string_view id) {
     return server().number(
-        {"EVAL", "redis.call('SELECT', 3) return redis.call('TTL', KEYS[1])", "1", redis::task_key("", id)});
+        {"EVAL", "redis.call('SELECT', 3) return redis.call('TTL', KEYS[1])", "1", task_key("", id)});
   };
   CHECK(ttl("ttl") > 80);
   CHECK(ttl("ttl") <= 90);
@@ -85,7 +85,7 @@ TEST_CASE("the last part of a chord learns that it is the last, once each") {
 
 TEST_CASE("a prefix gets Celery's underscore unless it ends in a separator") {
   RedisOptions options;
-  CHECK(redis::result_prefix(options) == "");
+  CHECK(result_prefix(options) == "");
   for (auto [given, used] : {std::pair{"app", "app_"},
                              {"app:", "app:"},
                              {"app_", "app_"},
@@ -93,7 +93,7 @@ TEST_CASE("a prefix gets Celery's underscore unless it ends in a separator") {
                              {"app.", "app."},
                              {"app1", "app1_"}}) {
     options.global_keyprefix = given;
-    CHECK(redis::result_prefix(options) == used);
+    CHECK(result_prefix(options) == used);
   }
   Settings settings;
   settings.result_backend_transport_options.global_keyprefix = "team";

@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <stdexcept>
 #include <thread>
@@ -57,8 +58,14 @@ void flatten(const redisReply* reply, std::vector<std::string>& out) {
 
 }  // namespace
 
-RedisServer::RedisServer(std::vector<std::string> arguments)
-    : arguments_(std::move(arguments)), port_(free_port()) {
+RedisServer::RedisServer(std::vector<std::string> arguments) : RedisServer(std::move(arguments), false) {}
+
+std::unique_ptr<RedisServer> RedisServer::sentinel(std::vector<std::string> arguments) {
+  return std::unique_ptr<RedisServer>(new RedisServer(std::move(arguments), true));
+}
+
+RedisServer::RedisServer(std::vector<std::string> arguments, bool sentinel)
+    : sentinel_(sentinel), arguments_(std::move(arguments)), port_(free_port()) {
   std::string pattern = (std::filesystem::temp_directory_path() / "celeriac-redis-XXXXXX").string();
   if (!mkdtemp(pattern.data())) throw std::runtime_error("mkdtemp failed");
   directory_ = pattern;
@@ -92,6 +99,11 @@ void RedisServer::start() {
                                     "no",
                                     "--logfile",
                                     directory_ + "/log"};
+  if (sentinel_) {  // keeps what it learns in this file
+    const std::string file = directory_ + "/sentinel.conf";
+    std::ofstream(file, std::ios::app);
+    words.insert(words.begin() + 1, {file, "--sentinel"});
+  }
   words.insert(words.end(), arguments_.begin(), arguments_.end());
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,8 @@ class RedisServer {
   // for the server's directory. Throws std::runtime_error when the server does not come up.
   explicit RedisServer(std::vector<std::string> arguments = {});
   ~RedisServer();
+  // The same program as a Redis Sentinel that watches nothing yet.
+  static std::unique_ptr<RedisServer> sentinel(std::vector<std::string> arguments = {});
   RedisServer(const RedisServer&) = delete;
   RedisServer& operator=(const RedisServer&) = delete;
 
@@ -39,8 +42,10 @@ class RedisServer {
   void login(std::string user, std::string password);  // for run()
 
  private:
+  RedisServer(std::vector<std::string> arguments, bool sentinel);
   void wait_until_ready();
 
+  bool sentinel_ = false;
   std::vector<std::string> arguments_;
   std::string directory_, socket_, user_, password_;
   std::uint16_t port_ = 0;

@@ -1,4 +1,5 @@
-// The names of Celery's result keys in Redis, which are also the channels results are published on.
+// The names of Celery's result keys in stores of keys and values (Redis, memcached, files); in Redis also the
+// channels results are published on.
 #pragma once
 
 #include "config/settings.hpp"
@@ -6,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace celeriac::redis {
+namespace celeriac {
 
 // global_keyprefix of a result store, with the '_' Celery adds unless it ends in one of ": _ - .".
 // (Broker keys take the prefix as it is.)
@@ -20,9 +21,9 @@ inline std::string result_prefix(const RedisOptions& options) {
 inline std::string task_key(std::string_view prefix, std::string_view task_id) {
   return std::string(prefix).append("celery-task-meta-").append(task_id);
 }
-// Also the beginning of a chord's ".j", ".t" and ".s".
+// In Redis also the beginning of a chord's ".j", ".t" and ".s".
 inline std::string group_key(std::string_view prefix, std::string_view group_id) {
   return std::string(prefix).append("celery-taskset-meta-").append(group_id);
 }
 
-}  // namespace celeriac::redis
+}  // namespace celeriac
