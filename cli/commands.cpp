@@ -2,15 +2,24 @@
 #include "cli/call_command.hpp"
 #include "cli/command.hpp"
 #include "cli/control_command.hpp"
+#include "cli/dead_command.hpp"
 #include "cli/dev_command.hpp"
+#include "cli/eta_command.hpp"
 #include "cli/events_command.hpp"
+#include "cli/export_command.hpp"
 #include "cli/help_command.hpp"
+#include "cli/import_command.hpp"
 #include "cli/inspect_command.hpp"
 #include "cli/list_command.hpp"
+#include "cli/move_command.hpp"
+#include "cli/pause_command.hpp"
+#include "cli/peek_command.hpp"
 #include "cli/purge_command.hpp"
 #include "cli/queues_command.hpp"
 #include "cli/report_command.hpp"
 #include "cli/result_command.hpp"
+#include "cli/resume_command.hpp"
+#include "cli/search_command.hpp"
 #include "cli/settings_command.hpp"
 #include "cli/shell_completion_command.hpp"
 #include "cli/status_command.hpp"
@@ -30,7 +39,16 @@ const std::vector<Command>& commands() {
     {"call", "send a task", call_command},
     {"result", "wait for a task's result", result_command},
     {"queues", "show what waits and runs, queue by queue", queues_command},
+    {"peek", "show the messages that come next", peek_command},
+    {"search", "find waiting messages", search_command},
+    {"move", "move waiting messages to another queue", move_command},
+    {"pause", "hold queues back from workers", pause_command},
+    {"resume", "end a pause", resume_command},
     {"purge", "drop waiting messages", purge_command},
+    {"export", "write waiting messages to a file", export_command},
+    {"import", "put exported messages back", import_command},
+    {"dead", "list, show, requeue or discard dead letters", dead_command},
+    {"eta", "list, run or cancel messages that wait for their time", eta_command},
     {"status", "show which nodes are online", status_command},
     {"inspect", "ask nodes what they do", inspect_command},
     {"control", "tell nodes what to do", control_command},

@@ -2,28 +2,26 @@
 
 #include "cli/application.hpp"
 #include "cli/command_line.hpp"
-#include "cli/session.hpp"
+#include "cli/keeper_session.hpp"
 #include "cli/table.hpp"
 #include "protocol/json.hpp"
 
-#include <iostream>
+#include <ostream>
 
 namespace celeriac {
 namespace {
 
 std::string plural(std::uint64_t n, const char* word) { return std::string(word) + (n == 1 ? "" : "s"); }
 
-bool confirmed(CommandContext& context, const std::set<std::string>& queues) {
+bool confirmed(CommandContext& context, const std::set<std::string>& queues, std::uint64_t waiting) {
   std::string names;
   for (const auto& queue : queues) names += (names.empty() ? "" : ", ") + queue;
   bool color = use_color(context.globals.no_color);
-  context.out << (color ? "\x1b[31mWARNING\x1b[0m" : "WARNING") << ": every waiting message of "
-              << queues.size() << " " << plural(queues.size(), "queue")
-              << " will be dropped for good: " << names
-              << "\n(-f leaves this question out)\n\nDrop them? [y/N]: " << std::flush;
-  std::string answer;
-  if (!std::getline(std::cin, answer)) context.out << "\n";
-  return answer == "y" || answer == "Y" || answer == "yes" || answer == "Yes" || answer == "YES";
+  context.out << (color ? "\x1b[31mWARNING\x1b[0m" : "WARNING") << ": " << waiting << " waiting "
+              << plural(waiting, "message") << " of " << queues.size() << " "
+              << plural(queues.size(), "queue") << " will be dropped for good: " << names
+              << "\n(--yes leaves this question out)\n\n";
+  return asks_and_agrees(context, "Drop them?");
 }
 
 }  // namespace
@@ -33,7 +31,7 @@ int purge_command(CommandContext& context, const Arguments& args) {
                                  "Drops the messages that wait in queues. What workers hold is not touched.");
   bool force = false, json = false;
   std::vector<std::string> named, excluded;
-  options->add_flag("-f,--force", force, "do not ask");
+  options->add_flag("-f,--force,-y,--yes", force, "do not ask");
   options->add_option("-Q,--queues", named, "default: every queue the tasks and settings name")
       ->delimiter(',')
       ->allow_extra_args(false)
@@ -42,9 +40,9 @@ int purge_command(CommandContext& context, const Arguments& args) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("A,B,...");
-  options->add_flag("--json", json, "print counts as JSON; needs --force");
+  options->add_flag("--json", json, "print counts as JSON; needs --yes");
   if (auto code = read_command(context, *options, args)) return *code;
-  if (json && !force) return refuse_usage(context, *options, "--json cannot ask: add --force");
+  if (json && !force) return refuse_usage(context, *options, "--json cannot ask: add --yes");
 
   auto settings = load_command_settings(context);
   if (!settings) return exit_code::usage;
@@ -53,12 +51,22 @@ int purge_command(CommandContext& context, const Arguments& args) {
   for (const auto& name : excluded) queues.erase(name);
   if (queues.empty()) return exit_code::ok;
 
-  if (!force && !confirmed(context, queues)) {
-    context.err << "Aborted!\n";
-    return exit_code::failure;
-  }
   Session session(std::move(*settings));
   auto broker = session.broker();
+  if (broker && !force) {
+    auto infos = session.wait<std::vector<QueueInfo>>([&](auto answer) {
+      (*broker)->inspect({queues.begin(), queues.end()}, answer);
+    });
+    std::uint64_t waiting = 0;
+    if (!infos)
+      broker = tl::unexpected(infos.error());
+    else
+      for (const auto& info : *infos) waiting += info.ready;
+    if (broker && !confirmed(context, queues, waiting)) {
+      context.err << "Aborted!\n";
+      return exit_code::failure;
+    }
+  }
   std::uint64_t total = 0;
   Json counts = Json::object();
   for (const auto& queue : queues) {

@@ -2,16 +2,20 @@
 
 #include "cli/application.hpp"
 #include "cli/command_line.hpp"
-#include "cli/session.hpp"
+#include "cli/keeper_session.hpp"
 #include "cli/table.hpp"
 #include "protocol/json.hpp"
 
+#include <boost/asio/steady_timer.hpp>
+#include <map>
 #include <ostream>
 
 namespace celeriac {
 namespace {
 
-Json as_json(const QueueInfo& info) {
+using Pauses = std::map<std::string, std::string>;  // queue -> note
+
+Json as_json(const QueueInfo& info, const Pauses& pauses) {
   Json out = Json::object();
   out["name"] = info.name;
   out["ready"] = info.ready;
@@ -21,6 +25,8 @@ Json as_json(const QueueInfo& info) {
   out["unacked"] = info.unacked;
   out["delayed"] = info.delayed;
   out["dead"] = info.dead;
+  const auto paused = pauses.find(info.name);
+  out["paused"] = paused != pauses.end() ? Json(paused->second) : Json(nullptr);
   out["consumers"] = info.consumers < 0 ? Json(nullptr) : Json(info.consumers);
   return out;
 }
@@ -33,45 +39,12 @@ std::string priorities(const QueueInfo& info) {
   return out.empty() ? "-" : out;
 }
 
-}  // namespace
-
-int queues_command(CommandContext& context, const Arguments& args) {
-  auto options =
-      command_options("celeriac queues",
-                      "Shows each queue: messages ready (and by priority), held by workers, waiting for "
-                      "their time, and dead letters.");
-  std::vector<std::string> named;
-  bool json = false;
-  options->add_option("-Q,--queues", named, "these as well as the ones the tasks and settings name")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->type_name("A,B,...");
-  options->add_flag("--json", json, "print JSON");
-  if (auto code = read_command(context, *options, args)) return *code;
-
-  auto settings = load_command_settings(context);
-  if (!settings) return exit_code::usage;
-  auto names = known_queues(context.app, *settings);
-  names.insert(named.begin(), named.end());
-  Session session(std::move(*settings));
-  auto broker = session.broker();
-  Expected<std::vector<QueueInfo>> queues = tl::unexpected(Error{});
-  if (broker)
-    queues = session.wait<std::vector<QueueInfo>>([&](auto answer) {
-      (*broker)->inspect({names.begin(), names.end()}, answer);
-    });
-  else
-    queues = tl::unexpected(broker.error());
-  if (!queues) {
-    context.err << "Error: " << queues.error().what << "\n";
-    return exit_code::unavailable;
-  }
-
+void print(CommandContext& context, const std::vector<QueueInfo>& queues, const Pauses& pauses, bool json) {
   if (json) {
     Json out = Json::array();
-    for (const auto& info : *queues) out.push_back(as_json(info));
+    for (const auto& info : queues) out.push_back(as_json(info, pauses));
     context.out << dump_json(out) << "\n";
-    return exit_code::ok;
+    return;
   }
   using Align = Table::Align;
   Table table({{"QUEUE"},
@@ -80,13 +53,87 @@ int queues_command(CommandContext& context, const Arguments& args) {
                {"UNACKED", Align::right},
                {"DELAYED", Align::right},
                {"DEAD", Align::right},
-               {"CONSUMERS", Align::right}});
-  for (const auto& info : *queues)
+               {"CONSUMERS", Align::right},
+               {"PAUSED"}});
+  for (const auto& info : queues) {
+    const auto paused = pauses.find(info.name);
     table.add({info.name, std::to_string(info.ready), priorities(info), std::to_string(info.unacked),
                std::to_string(info.delayed), std::to_string(info.dead),
-               info.consumers < 0 ? "?" : std::to_string(info.consumers)});
+               info.consumers < 0 ? "?" : std::to_string(info.consumers),
+               paused != pauses.end() ? paused->second : "-"});
+  }
   context.out << table.text(terminal_width(), use_color(context.globals.no_color));
-  return exit_code::ok;
+}
+
+}  // namespace
+
+int queues_command(CommandContext& context, const Arguments& args) {
+  auto options =
+      command_options("celeriac queues",
+                      "Shows each queue: messages ready (and by priority), held by workers, waiting for "
+                      "their time, dead letters, and whether it is paused.");
+  std::vector<std::string> named;
+  bool json = false;
+  bool watch = false;
+  double interval = 2;
+  options->add_option("-Q,--queues", named, "these as well as the ones the tasks and settings name")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("A,B,...");
+  auto* again = options->add_flag("-w,--watch", watch, "show them again and again, until interrupted");
+  options->add_option("--interval", interval, "between two pictures")
+      ->needs(again)
+      ->capture_default_str()
+      ->check(CLI::Range(0.1, 3600.0))
+      ->type_name("SECONDS");
+  options->add_flag("--json", json, "print JSON");
+  if (auto code = read_command(context, *options, args)) return *code;
+
+  auto settings = load_command_settings(context);
+  if (!settings) return exit_code::usage;
+  auto names = known_queues(context.app, *settings);
+  names.insert(named.begin(), named.end());
+  KeeperSession session(std::move(*settings));
+  boost::asio::steady_timer timer(session.io());
+  auto broker = session.broker();
+  if (!broker) {
+    context.err << "Error: " << broker.error().what << "\n";
+    return exit_code::unavailable;
+  }
+  // On a terminal each picture replaces the last one; elsewhere they follow one another.
+  const bool redraw = watch && terminal_width() > 0 && !json;
+  for (;;) {
+    auto queues = session.wait<std::vector<QueueInfo>>([&](auto answer) {
+      (*broker)->inspect({names.begin(), names.end()}, answer);
+    });
+    if (!queues) {
+      context.err << "Error: " << queues.error().what << "\n";
+      return exit_code::unavailable;
+    }
+    Pauses pauses;
+    // Where queues cannot be looked into, none can be paused.
+    if (auto keeper = session.keeper()) {
+      auto paused = session.wait<std::vector<std::pair<std::string, std::string>>>(
+          [&](auto answer) { (*keeper)->paused(answer); });
+      if (!paused) return print_keeper_failure(context, paused.error());
+      pauses.insert(paused->begin(), paused->end());
+    }
+    if (redraw) context.out << "\x1b[H\x1b[2J";
+    print(context, *queues, pauses, json);
+    context.out << std::flush;
+    if (!watch) return exit_code::ok;
+    if (!context.out) return exit_code::failure;
+    auto slept = session.wait<bool>(
+        [&](auto answer) {
+          timer.expires_after(std::chrono::milliseconds(static_cast<std::int64_t>(interval * 1000)));
+          timer.async_wait([answer](const boost::system::error_code&) { answer(true); });
+        },
+        std::nullopt);
+    if (!slept) {
+      context.err << "Error: " << slept.error().what << "\n";
+      return exit_code::unavailable;
+    }
+  }
 }
 
 }  // namespace celeriac

@@ -513,7 +513,8 @@ void Worker::look_for_stall(double now) {
   broker_->inspect(consumer_->queues(), [this](const Expected<std::vector<QueueInfo>>& infos) {
     if (!infos) return;
     std::uint64_t ready = 0;
-    for (const QueueInfo& info : *infos) ready += info.ready;
+    for (const QueueInfo& info : *infos)
+      if (info.consumers != 0) ready += info.ready;  // 0: paused
     if (!stall_.on_depth(unix_now(), ready)) return;
     log(LogLevel::warning,
         fmt::format("{} messages wait, slots are free and nothing is delivered: consuming anew", ready));

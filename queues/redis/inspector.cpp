@@ -2,6 +2,7 @@
 
 #include "protocol/json.hpp"
 #include "protocol/time.hpp"
+#include "queues/redis/pause_keys.hpp"
 #include "queues/redis/scripts.hpp"
 
 #include <map>
@@ -43,12 +44,12 @@ void Inspector::sizes(std::shared_ptr<Job> job) {
   request.add("MULTI");
   for (auto& info : job->infos) {
     for (int step : steps) request.add("LLEN", keys_.list(info.name, step));
-    request.add("ZCARD", keys_.dead_of_queue(info.name));
+    request.add("ZCARD", keys_.dead_of_queue(info.name)).add("HEXISTS", paused_key(keys_), info.name);
   }
   request.add("HLEN", keys_.unacked).add("EXEC");
   outbox_.send(std::move(request), [this, job](Reply reply) {
     const auto& all = keys_.steps();
-    if (reply.size() != job->infos.size() * (all.size() + 1) + 1)
+    if (reply.size() != job->infos.size() * (all.size() + 2) + 1)
       return job->done(unexpected("queue sizes: " + reply.problem()));
     std::size_t at = 0;
     for (auto& info : job->infos) {
@@ -59,6 +60,7 @@ void Inspector::sizes(std::shared_ptr<Job> job) {
         info.by_priority.emplace_back(step, count);
       }
       info.dead = static_cast<std::uint64_t>(reply[at++].integer());
+      if (reply[at++].integer() > 0) info.consumers = 0;  // paused: nobody of ours takes from it
     }
     job->total = static_cast<std::uint64_t>(reply[at].integer());
     count_page(job);

@@ -1,11 +1,13 @@
 // How messages come in: claims from the lists, and deferred messages whose time has come.
 #include "protocol/envelope.hpp"
+#include "queues/redis/pause_keys.hpp"
 #include "queues/redis/redis_broker_impl.hpp"
 #include "queues/redis/scripts.hpp"
 #include "queues/redis/stored.hpp"
 
 #include <spdlog/spdlog.h>
 #include <algorithm>
+#include <set>
 
 namespace celeriac::redis {
 namespace {
@@ -78,16 +80,19 @@ void RedisBroker::Impl::claim() {
   changed_ = false;
   const bool through_script = std::exchange(all_by_script_, false);
   Request request;
-  request.begin(3 + 4 + 6 + 3 * lists_->size())
+  request.begin(3 + 5 + 6 + 4 * lists_->size())
       .arg("EVALSHA")
       .arg(scripts().claim.sha)
-      .arg(4 + lists_->size());
+      .arg(5 + lists_->size());
   request.arg(keys_.unacked).arg(keys_.unacked_index).arg(keys_.unreadable).arg(keys_.lease(owner_));
+  request.arg(paused_key(keys_));
   for (auto& list : *lists_) request.arg(list.key);
   request.arg(score_text(Clock::now())).arg(owner_ + ":").arg(first).arg(count);
   request.arg(ClaimPolicy::claim_bytes).arg(through_script ? std::size_t{1} << 40 : BodySizes::large);
   for (auto& list : *lists_)
-    request.arg(list.sizes->are_large() && !through_script ? 0 : list.sizes->chunk()).arg(list.tail);
+    request.arg(list.sizes->are_large() && !through_script ? 0 : list.sizes->chunk())
+        .arg(list.tail)
+        .arg(list.queue);
   connection_.send(
       request, [this, first, count, lists = lists_](Reply reply) { claimed(reply, lists, first, count); });
 }
@@ -267,8 +272,8 @@ void RedisBroker::Impl::changed(std::string_view key) {
     spdlog::warn("Redis cannot tell us of new messages ({}): polling", wakeup_->refused());
     poll();
   }
-  const bool ours =
-      key.empty() || std::any_of(lists_->begin(), lists_->end(), [&](auto& list) { return list.key == key; });
+  const bool ours = key.empty() || key == paused_key(keys_) ||
+                    std::any_of(lists_->begin(), lists_->end(), [&](auto& list) { return list.key == key; });
   if (!ours) return;
   changed_ = true;
   exhausted_ = false;
@@ -308,7 +313,14 @@ void RedisBroker::Impl::fetch(std::vector<Tag> tags, bool deferred, std::functio
   std::vector<Tag> rest(tags.begin() + static_cast<std::ptrdiff_t>(page.size()), tags.end());
 
   auto unreadable = std::make_shared<std::vector<std::optional<std::string>>>();
-  if (!deferred) {
+  auto paused = std::make_shared<std::set<std::string, std::less<>>>();
+  if (deferred) {
+    Request beside;
+    beside.add("HKEYS", paused_key(keys_));
+    outbox_.send(std::move(beside), [paused](Reply reply) {
+      for (std::size_t i = 0; i < reply.size(); ++i) paused->emplace(reply[i].text());
+    });
+  } else {
     Request beside;
     beside.begin(2 + page.size()).arg("HMGET").arg(keys_.unreadable);
     for (Tag tag : page) beside.arg(holdings_.field(tag));
@@ -320,9 +332,9 @@ void RedisBroker::Impl::fetch(std::vector<Tag> tags, bool deferred, std::functio
   Request request = holdings_.renew(page, Clock::now());
   request.begin(2 + page.size()).arg("HMGET").arg(keys_.unacked);
   for (Tag tag : page) request.arg(holdings_.field(tag));
-  outbox_.send(std::move(request), [this, page, rest = std::move(rest), deferred, unreadable,
+  outbox_.send(std::move(request), [this, page, rest = std::move(rest), deferred, unreadable, paused,
                                     done = std::move(done)](Reply reply) mutable {
-    std::vector<Delivery> deliveries;
+    std::vector<Delivery> deliveries, held_back;
     for (std::size_t i = 0; i < page.size() && i < reply.size(); ++i) {
       if (reply[i].is_nil()) {
         if (deferred) spdlog::info("A deferred message went back to its queue before its time: {}", page[i]);
@@ -338,8 +350,9 @@ void RedisBroker::Impl::fetch(std::vector<Tag> tags, bool deferred, std::functio
                                     beside ? std::string_view(*(*unreadable)[i]) : stored->envelope);
       delivery.deferred = deferred;
       holdings_.hold(page[i], {delivery.queue, beside});
-      deliveries.push_back(std::move(delivery));
+      (paused->count(delivery.queue) > 0 ? held_back : deliveries).push_back(std::move(delivery));
     }
+    if (!held_back.empty()) give_back(held_back);  // their time has come, their queue's has not
     if (!deliveries.empty() && handlers_.on_deliveries && !stopping_)
       handlers_.on_deliveries(std::move(deliveries));
     fetch(std::move(rest), deferred, std::move(done));

@@ -6,9 +6,10 @@
 namespace celeriac::redis {
 namespace {
 
-// Takes up to ARGV[4] messages, and no more once ARGV[5] bytes are reached, from the lists KEYS[5..]
+// Takes up to ARGV[4] messages, and no more once ARGV[5] bytes are reached, from the lists KEYS[6..]
 // in their order, and records each in kombu's `unacked` pair under ARGV[2] .. number. Bodies are read
-// some at a time. Per list: ARGV: how many to read first; what follows the envelope in `unacked`.
+// some at a time. Per list: ARGV: how many to read first; what follows the envelope in `unacked`; the
+// queue. Queues that are fields of KEYS[5] are paused and passed over.
 // Answers [large, list, [message, ...], ...], or 'LEASE' when our lease is gone. `large` is the list at
 // which it stopped because its bodies are too large for this way, or 0. Such a list is known by
 // a 0 given, or found by a body of more than ARGV[6] bytes.
@@ -25,11 +26,14 @@ if redis.call('EXISTS', KEYS[4]) == 0 then return 'LEASE' end
 local score, owner, n = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local left, room, limit = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local out, large = {0}, 0
-for k = 5, #KEYS do
-  local list, chunk, tail = KEYS[k], tonumber(ARGV[2 * k - 3]), ARGV[2 * k - 2]
-  if chunk == 0 then
+local pauses = redis.call('EXISTS', KEYS[5]) == 1
+for k = 6, #KEYS do
+  local list, chunk, tail = KEYS[k], tonumber(ARGV[3 * k - 11]), ARGV[3 * k - 10]
+  local paused = pauses and redis.call('HEXISTS', KEYS[5], ARGV[3 * k - 9]) == 1
+  if paused then chunk = 0 end
+  if chunk == 0 and not paused then
     local size = redis.pcall('LLEN', list)
-    if type(size) == 'number' and size > 0 then large = k - 4 end
+    if type(size) == 'number' and size > 0 then large = k - 5 end
   end
   while left > 0 and room > 0 and chunk > 0 do
     local want = math.min(left, chunk)
@@ -61,11 +65,11 @@ for k = 5, #KEYS do
     end
     redis.call('ZADD', KEYS[2], unpack(scores))
     left = left - #got
-    out[#out + 1] = k - 4
+    out[#out + 1] = k - 5
     out[#out + 1] = batch
     if #got < want then break end
     if biggest > limit then
-      large = k - 4
+      large = k - 5
       break
     end
     chunk = math.max(1, math.min(64, math.floor(65536 / biggest)))
@@ -74,7 +78,7 @@ for k = 5, #KEYS do
 end
 out[1] = large
 if left > 0 and room > 0 and large == 0 then
-  for k = 5, #KEYS do redis.pcall('LLEN', KEYS[k]) end
+  for k = 6, #KEYS do redis.pcall('LLEN', KEYS[k]) end
 end
 return out
 )lua";

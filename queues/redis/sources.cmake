@@ -10,6 +10,7 @@ target_sources(celeriac_queues PRIVATE
   redis/connection_options.cpp
   redis/holdings.cpp
   redis/inspector.cpp
+  redis/keeper.cpp
   redis/keys.cpp
   redis/large_claim.cpp
   redis/outbox.cpp

@@ -123,7 +123,7 @@ class Commands(unittest.TestCase):
 
     def test_mistakes_are_explained(self):
         says = lambda part, *args, code=2: self.assertIn(part, self.run_it(*args, code=code).stderr)
-        says("did you mean purge?", "pruge")
+        says("did you mean purge?", "purg")
         says("write it before the command", "queues", "-b", self.url)
         says("write it before the command", "worker", "-b", self.url)
         says("--args is not JSON", "-b", self.url, "call", "t", "-a", "[")

@@ -1,5 +1,6 @@
 #include "protocol/envelope.hpp"
 #include "protocol/base64.hpp"
+#include "protocol/envelope_edit.hpp"
 #include "protocol/json.hpp"
 #include "samples.hpp"
 
@@ -105,6 +106,31 @@ TEST_CASE("redelivered is marked as kombu's restore writes it") {
   CHECK(!mark_redelivered("[]"));
   CHECK(!mark_redelivered("{}"));
   CHECK(!mark_redelivered(R"({"headers": {}, "properties": {}})"));
+}
+
+TEST_CASE("an envelope gets another queue, and keeps every other byte") {
+  const std::string before =
+      R"({ "body":"YQ==","headers":{"routing_key":"no"},"properties":{"delivery_info":{"exchange":"e","routing_key":"old","x":1},"delivery_tag":"t"}})";
+  const std::string after =
+      R"({ "body":"YQ==","headers":{"routing_key":"no"},"properties":{"delivery_info":{"exchange":"","routing_key":"n\"w","x":1},"delivery_tag":"t"}})";
+  CHECK(readdress(before, "n\"w").value() == after);
+  const auto moved = readdress(sample_envelope("id-plain"), "other");
+  REQUIRE(moved);
+  CHECK(decode_envelope(*moved)->properties.routing_key == "other");
+  CHECK(readdress(*moved, decode_envelope(sample_envelope("id-plain"))->properties.routing_key).value() ==
+        sample_envelope("id-plain"));
+  for (const char* bad : {"", "[]", "{}", R"({"properties": 5})", R"({"properties": {}})",
+                          R"({"properties": {"delivery_info": {"exchange": ""}}})",
+                          R"({"properties": {"delivery_info": {"routing_key": "q"}}})"})
+    CHECK(!readdress(bad, "q"));
+}
+
+TEST_CASE("an envelope loses its eta, and keeps every other byte") {
+  CHECK(without_eta(R"({"headers": {"a": 1, "eta": "2026-01-01T00:00:00+00:00", "id": "x"}, "body": ""})")
+            .value() == R"({"headers": {"a": 1, "eta": null, "id": "x"}, "body": ""})");
+  CHECK(without_eta(R"({"headers": {"id": "x"}})").value() == R"({"headers": {"id": "x"}})");
+  CHECK(!without_eta("{}"));
+  CHECK(!without_eta(R"({"headers": [1]})"));
 }
 
 TEST_CASE("an envelope without a tag gets one") {
