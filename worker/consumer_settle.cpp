@@ -273,8 +273,9 @@ void Consumer::look_up(Request& request) {
   });
 }
 
-// Callbacks and the next step left before the result was stored. The part of a chord came after it, and
-// counts once however often it is added.
+// Callbacks and the next step left before the result was stored, with their ids as its children; a result
+// without any was stored by somebody who sent nothing. The part of a chord comes after it, and counts once
+// however often it is added.
 void Consumer::succeeded_before(Request& request, const Json& document) {
   log(LogLevel::info, fmt::format("Task {}[{}] already completed successfully.",
                                   request.headers->display_name(), request.id()));
@@ -284,9 +285,25 @@ void Consumer::succeeded_before(Request& request, const Json& document) {
   Settlement settlement = settle(std::move(returned), facts(request));
   settlement.embed.reset();
   plan_follow_ups(request, settlement);
-  if (request.after) request.after->before.clear();
   request.verdict = settlement.verdict;
-  follow(request);
+  const Json children = document.value("children", Json());
+  if (!request.after || request.after->before.empty() || !children.empty()) {
+    if (request.after) request.after->before.clear();
+    return follow(request);
+  }
+  ++writes_;
+  canvas_.send(std::move(request.after->before), [this, job = request.job](const Status& status) {
+    --writes_;
+    if (const auto found = requests_.find(job); found != requests_.end()) {
+      if (!status.ok()) {
+        log(LogLevel::error,
+            fmt::format("Task {}[{}]: what follows it could not be sent: {}",
+                        found->second.headers->display_name(), found->second.id(), status.what));
+      }
+      follow(found->second);
+    }
+    after_write();
+  });
 }
 
 // A value that no store takes must not leave the client waiting: it gets the reason instead.
