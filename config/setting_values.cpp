@@ -308,9 +308,11 @@ Result read(const Json& value, RedisOptions& out, Warnings& warnings) {
 Result read(const Json& value, TlsOptions& out, Warnings& warnings) {
   if (value.is_boolean()) {  // Celery's True: TLS with the defaults (the URL's scheme already asks for it)
     out = TlsOptions{};
+    out.wanted = value.get<bool>();
     return {};
   }
   if (!value.is_object()) return expects("a table or true", value);
+  out.wanted = true;
   for (const auto& [key, item] : value.items()) {
     bool short_form = key == "cert_reqs" || key == "ca_certs" || key == "certfile" || key == "keyfile";
     auto name = short_form ? "ssl_" + key : key;

@@ -29,8 +29,9 @@ struct RedisOptions {                // broker_transport_options / result_backen
   double socket_connect_timeout = 4;
 };
 
-struct TlsOptions {    // broker_use_ssl / redis_backend_use_ssl, or URL query keys
-  bool verify = true;  // ssl_cert_reqs
+struct TlsOptions {     // broker_use_ssl / redis_backend_use_ssl, or URL query keys
+  bool wanted = false;  // given, and not as false
+  bool verify = true;   // ssl_cert_reqs
   std::string ca_certs, certfile, keyfile, server_hostname;
 };
 
@@ -51,7 +52,10 @@ struct Settings {
   double broker_connection_timeout = 4;  // seconds
   bool broker_connection_retry = true;
   bool broker_connection_retry_on_startup = true;
-  int broker_connection_max_retries = 100;  // 0: for ever
+  int broker_connection_max_retries = 100;                           // 0: for ever
+  double broker_heartbeat = 120;                                     // seconds, AMQP; 0: none
+  std::string broker_login_method = "PLAIN";                         // AMQP: PLAIN, AMQPLAIN, EXTERNAL
+  std::string broker_native_delayed_delivery_queue_type = "quorum";  // or classic
   RedisOptions broker_transport_options;
   TlsOptions broker_use_ssl;
 
@@ -63,6 +67,8 @@ struct Settings {
   std::string task_default_queue = "celery";
   std::optional<std::string> task_default_rate_limit;
   std::optional<int> task_default_priority;
+  std::string task_default_queue_type = "classic";  // AMQP: of queues we declare; or quorum
+  std::optional<int> task_queue_max_priority;       // AMQP: x-max-priority of queues we declare
   bool task_ignore_result = false;
   bool task_store_errors_even_if_ignored = false;
   bool task_track_started = false;
@@ -79,6 +85,8 @@ struct Settings {
   int worker_prefetch_multiplier = 4;           // 0: unlimited
   bool worker_prefetch_multiplier_set = false;  // given by the user: then strictly kept
   bool worker_disable_prefetch = false;
+  bool worker_detect_quorum_queues = true;
+  bool worker_cancel_long_running_tasks_on_connection_loss = false;
   bool worker_disable_rate_limits = false;
   bool worker_deduplicate_successful_tasks = false;
   std::optional<int> worker_eta_task_limit;

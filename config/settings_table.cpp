@@ -146,6 +146,13 @@ Result set_priority(Settings& settings, const Json& value, Warnings& warnings) {
   return done;
 }
 
+Result set_max_priority(Settings& settings, const Json& value, Warnings& warnings) {
+  auto done = set_member<&Settings::task_queue_max_priority>(settings, value, warnings);
+  if (done && settings.task_queue_max_priority.value_or(0) > 255)
+    return setting_values::expects("a priority from 0 to 255", value);
+  return done;
+}
+
 std::vector<SettingInfo> build_table() {
   using S = Settings;
   return {
@@ -165,6 +172,13 @@ std::vector<SettingInfo> build_table() {
       with(row<&S::broker_connection_max_retries>(general, "broker_connection_max_retries",
                                                   "attempts before the worker gives up; 0 or null: for ever"),
            set_max_retries),
+      row<&S::broker_heartbeat>(general, "broker_heartbeat",
+                                "RabbitMQ: a silent connection is given up after twice this long; 0: never"),
+      row<&S::broker_login_method>(general, "broker_login_method", "RabbitMQ: how to log in", {},
+                                   "PLAIN AMQPLAIN EXTERNAL"),
+      row<&S::broker_native_delayed_delivery_queue_type>(
+          general, "broker_native_delayed_delivery_queue_type",
+          "RabbitMQ: kind of the queues that hold delayed messages for quorum queues", {}, "quorum classic"),
       row<&S::broker_transport_options>(general, "broker_transport_options", "see the table below"),
       row<&S::broker_use_ssl>(general, "broker_use_ssl", "TLS to the broker; see the table below"),
 
@@ -183,6 +197,12 @@ std::vector<SettingInfo> build_table() {
       with(row<&S::task_default_priority>(tasks, "task_default_priority",
                                           "priority of messages this worker sends"),
            set_priority),
+      row<&S::task_default_queue_type>(tasks, "task_default_queue_type",
+                                       "RabbitMQ: kind of the queues this worker declares", {},
+                                       "classic quorum"),
+      with(row<&S::task_queue_max_priority>(tasks, "task_queue_max_priority",
+                                            "RabbitMQ: x-max-priority of the queues this worker declares"),
+           set_max_priority),
       row<&S::task_ignore_result>(tasks, "task_ignore_result", "store no results"),
       row<&S::task_store_errors_even_if_ignored>(tasks, "task_store_errors_even_if_ignored",
                                                  "store failures even where results are ignored"),
@@ -211,6 +231,14 @@ std::vector<SettingInfo> build_table() {
           row<&S::worker_prefetch_multiplier>(worker, "worker_prefetch_multiplier",
                                               "messages held per slot; 0: no limit", "--prefetch-multiplier"),
           set_prefetch),
+      row<&S::worker_detect_quorum_queues>(
+          worker, "worker_detect_quorum_queues",
+          "RabbitMQ: with a quorum queue each consumer has its own prefetch and "
+          "delays are kept by the server"),
+      row<&S::worker_cancel_long_running_tasks_on_connection_loss>(
+          worker, "worker_cancel_long_running_tasks_on_connection_loss",
+          "RabbitMQ: end running acks_late tasks when the connection is lost, instead of recognising their "
+          "messages"),
       row<&S::worker_disable_prefetch>(worker, "worker_disable_prefetch",
                                        "take a message only when a slot is free", "--disable-prefetch"),
       row<&S::worker_disable_rate_limits>(worker, "worker_disable_rate_limits", "ignore every rate limit"),

@@ -9,6 +9,8 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
+#include <csignal>
+#include <set>
 
 namespace celeriac {
 namespace {
@@ -61,6 +63,42 @@ void Consumer::on_deliveries(std::vector<Delivery>&& batch) {
   for (Delivery& delivery : batch) take(std::move(delivery), now);
   release_limited(now);
   feed(now);
+}
+
+// These messages are back in their queues. What has not begun is forgotten and comes again, here or
+// elsewhere; what runs goes on and is settled with its next delivery.
+void Consumer::on_taken(const std::vector<Tag>& tags) {
+  take_back_queued();
+  const std::set<Tag> taken(tags.begin(), tags.end());
+  std::size_t known = 0;  // the others wait for their ETA at the broker
+  for (auto entry = requests_.begin(); entry != requests_.end();) {
+    Request& request = entry->second;
+    known += std::erase_if(request.duplicates, [&](Tag tag) { return taken.count(tag) != 0; });
+    if (taken.count(request.tag) == 0 || request.settled) {
+      ++entry;
+      continue;
+    }
+    ++known;
+    if (request.phase == Request::Phase::ready || request.phase == Request::Phase::limited) {
+      parts_.broker.release(request.tag);
+      entry = requests_.erase(entry);
+      continue;
+    }
+    request.taken = true;
+    if (parts_.settings.worker_cancel_long_running_tasks_on_connection_loss && request.policy->acks_late &&
+        request.phase == Request::Phase::running && parts_.pool.terminate(request.job, SIGTERM)) {
+      request.cancelled = true;
+      log(LogLevel::warning,
+          fmt::format(
+              "Task {}[{}] cannot be acknowledged after a connection loss since late acknowledgement is "
+              "enabled for it. Terminating it instead.",
+              request.headers->display_name(), request.id()));
+    }
+    ++entry;
+  }
+  for (const Tag tag : taken) scheduled_.erase(tag);
+  deferred_ -= std::min(deferred_, tags.size() - std::min(tags.size(), known));
+  feed(unix_now());
 }
 
 void Consumer::take(Delivery&& delivery, double now) {
@@ -149,10 +187,14 @@ bool Consumer::attach_duplicate(const Delivery& delivery, const TaskHeaders& hea
     if (request.id() != headers.id || request.headers->retries != headers.retries) continue;
     log(LogLevel::warning, fmt::format("Task {}[{}] was delivered again while it is here; it runs once",
                                        headers.display_name(), headers.id));
-    if (request.settled)
+    if (request.settled) {
       parts_.broker.ack(delivery.tag);
-    else
+    } else if (request.taken) {
+      request.taken = false;
+      request.tag = delivery.tag;
+    } else {
       request.duplicates.push_back(delivery.tag);
+    }
     return true;
   }
   return false;

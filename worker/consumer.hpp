@@ -55,6 +55,7 @@ class Consumer {
 
   // The handlers of broker and pool.
   void on_deliveries(std::vector<Delivery>&& batch);
+  void on_taken(const std::vector<Tag>& tags);
   void on_started(std::vector<Started>&& batch);
   void on_finished(std::vector<Finished>&& batch);
   void on_request(JobId job, TaskRequest&& request, std::function<void(std::string)> reply);

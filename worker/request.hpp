@@ -58,6 +58,8 @@ struct Request {
   Tag tag = 0;
   Phase phase = Phase::ready;
   bool redelivered = false;
+  bool taken = false;          // its delivery is void: the message is back in its queue
+  bool cancelled = false;      // ended because of that
   bool settled = false;        // acknowledged (or rejected, buried): the broker has forgotten it
   bool ignore_result = false;  // the message's word, else the policy's
   bool looked_up = false;      // whether it has succeeded before is known: it has not

@@ -183,12 +183,11 @@ Settlement settle_unregistered(const std::string& task) {
   return s;
 }
 
-Settlement settle_cancelled(const RunFacts& facts) {
+Settlement settle_cancelled(const RunFacts& facts, std::string_view why) {
   Settlement s;
-  if (!facts.acked) return s;  // still ours: the broker gets it back when we leave
   if (stores_errors(facts)) {
     s.status = state::retry;
-    s.result = exception_info("Retry", "celery.exceptions", json_array("the worker was shut down")).json();
+    s.result = exception_info("Retry", "celery.exceptions", json_array(why)).json();
   }
   return s;
 }

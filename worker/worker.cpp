@@ -316,6 +316,7 @@ void Worker::start() {
     consumer_->on_deliveries(std::move(batch));
     if (!shutdown_.going_down()) pool_size_->follow(unix_now());
   };
+  broker.on_taken = [this](const std::vector<Tag>& tags) { consumer_->on_taken(tags); };
   broker.on_state = [this](BrokerState state, const std::string& what) { on_broker_state(state, what); };
   broker_->start(std::move(broker));
   if (beat_) beat_->start([this](const std::string& why) { die("beat: " + why); });

@@ -9,7 +9,7 @@
 #include "queues/redis/connection.hpp"
 #include "queues/redis/keys.hpp"
 #include "queues/redis/restorer.hpp"
-#include "queues/redis/timer.hpp"
+#include "queues/timer.hpp"
 
 #include <functional>
 #include <memory>

@@ -3,7 +3,7 @@
 #include "queues/redis/connection.hpp"
 #include "queues/redis/result_keys.hpp"
 #include "queues/redis/result_watcher.hpp"
-#include "queues/redis/timer.hpp"
+#include "queues/timer.hpp"
 
 #include <boost/asio/post.hpp>
 #include <cmath>
@@ -388,7 +388,7 @@ class RedisBackend : public ResultBackend {
   asio::io_context& io_;
   redis::Connection connection_;
   redis::ResultWatcher watcher_;
-  redis::Timer pause_;
+  Timer pause_;
   std::string prefix_, expires_, display_;
   std::function<void(BrokerState, std::string)> on_state_;
   std::function<void()> on_empty_;  // set by stop()

@@ -15,7 +15,7 @@
 #include "queues/redis/restorer.hpp"
 #include "queues/redis/retries.hpp"
 #include "queues/redis/router.hpp"
-#include "queues/redis/timer.hpp"
+#include "queues/timer.hpp"
 #include "queues/redis/wakeup.hpp"
 
 #include <chrono>

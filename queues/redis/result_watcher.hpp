@@ -5,7 +5,7 @@
 
 #include "protocol/json.hpp"
 #include "queues/redis/connection.hpp"
-#include "queues/redis/timer.hpp"
+#include "queues/timer.hpp"
 
 #include <map>
 #include <memory>

@@ -3,7 +3,7 @@
 // in `unacked` under our name until we are gone, and is then given back.
 #pragma once
 
-#include "queues/redis/timer.hpp"
+#include "queues/timer.hpp"
 
 #include <chrono>
 #include <cstddef>

@@ -18,6 +18,7 @@ void run_conformance(const std::string& prefix) {
   fixture.push_raw = [&](const std::string& queue, const std::string& bytes) {
     server.run({"LPUSH", prefix + queue, bytes});
   };
+  fixture.push_unreadable = fixture.push_raw;
   fixture.cut_connections = [&] {
     server.run({"CLIENT", "KILL", "TYPE", "normal"});
     server.run({"CLIENT", "KILL", "TYPE", "pubsub"});

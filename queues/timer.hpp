@@ -8,7 +8,7 @@
 #include <memory>
 #include <utility>
 
-namespace celeriac::redis {
+namespace celeriac {
 
 class Timer {
  public:
@@ -38,4 +38,4 @@ class Timer {
   std::shared_ptr<std::function<void()>> run_;
 };
 
-}  // namespace celeriac::redis
+}  // namespace celeriac

@@ -1,0 +1,460 @@
+#include "queues/amqp/consumption.hpp"
+
+#include "protocol/json.hpp"
+
+#include <spdlog/spdlog.h>
+#include <algorithm>
+#include <boost/asio/post.hpp>
+
+namespace celeriac::amqp {
+namespace {
+
+constexpr unsigned full_channel = 60000;  // deferred messages; then another channel is opened
+constexpr std::size_t due_batch = 1024;
+constexpr std::chrono::milliseconds grace{1000};  // for messages to come back after a reconnect
+constexpr std::chrono::milliseconds longest_reopen_pause{5000};
+constexpr int precondition_failed = 406;
+
+}  // namespace
+
+std::string dead_letter_queue(const std::string& queue) { return "celeriac.dead." + queue; }
+
+Consumption::Consumption(boost::asio::io_context& io, Connection& connection, Topology& topology,
+                         Publisher& publisher, Options options)
+    : io_(io),
+      connection_(connection),
+      topology_(topology),
+      publisher_(publisher),
+      options_(options),
+      due_timer_(io),
+      grace_timer_(io),
+      reopen_timer_(io) {}
+
+// ---- life ----
+
+void Consumption::up() {
+  if (!consuming_ || paused_) return;
+  open_channel();
+}
+
+void Consumption::open_channel() {
+  if (!connection_.ready()) return;
+  Session& session = connection_.session();
+  // RabbitMQ 4 deprecates a prefetch for the whole channel; quorum queues never had it.
+  per_consumer_ =
+      per_consumer_ || session.server_major() >= 4 || (options_.detect_quorum && topology_.any_quorum());
+  ConsumingChannel::Handlers handlers;
+  handlers.on_delivery = [this](ConsumingChannel& channel, const std::string& queue, Incoming&& incoming) {
+    delivered(channel, queue, std::move(incoming));
+  };
+  handlers.on_cancelled = [this](ConsumingChannel&, const std::string& queue) {
+    spdlog::warn("queue '{}': the server ended our consumer (was the queue deleted?), declaring it again",
+                 queue);
+    topology_.forget(queue);
+    reopen_timer_.after(std::chrono::milliseconds(100), [this] { declare_queues(); });
+  };
+  handlers.on_closed = [this](ConsumingChannel& channel, int code, const std::string& text) {
+    channel_closed(channel, code, text);
+  };
+  handlers.on_proven = [this] { turn_soon(); };
+  auto channel = std::make_unique<ConsumingChannel>(connection_, !per_consumer_, std::move(handlers));
+  if (!channel->open()) {
+    spdlog::error("RabbitMQ: no channel number is free, consuming later");
+    return reopen_timer_.after(longest_reopen_pause, [this] { open_channel(); });
+  }
+  if (!channels_.empty()) channels_.back()->retire();
+  channels_.push_back(std::move(channel));
+  adjust_prefetch();
+  declare_queues();
+}
+
+void Consumption::declare_queues() {
+  for (const auto& queue : queues_) {
+    if (!declaring_.insert(queue).second) continue;
+    topology_.ensure(queue, [this, queue](const Topology::Queue& result) {
+      declaring_.erase(queue);
+      if (closed_) return;
+      if (!result.problem.empty()) {
+        if (connection_.ready()) spdlog::error("queue '{}' cannot be consumed: {}", queue, result.problem);
+        return;
+      }
+      if (result.quorum && options_.detect_quorum && options_.native_delayed)
+        topology_.ensure_delayed(queue, nullptr);
+      if (declaring_.empty()) start_consumers();
+    });
+  }
+  if (declaring_.empty()) start_consumers();
+}
+
+// Only when every queue is known: one quorum queue decides how the whole channel prefetches.
+void Consumption::start_consumers() {
+  auto* channel = current();
+  if (!channel || paused_) return;
+  if (options_.detect_quorum && topology_.any_quorum() && !per_consumer_) {
+    per_consumer_ = true;
+    spdlog::info(
+        "Global QoS is disabled: a quorum queue is consumed, each consumer has its own prefetch count");
+    return open_channel();
+  }
+  for (const auto& queue : channel->queues())
+    if (std::find(queues_.begin(), queues_.end(), queue) == queues_.end()) channel->cancel(queue);
+  for (const auto& queue : queues_)
+    if (topology_.knows(queue)) channel->consume(queue);
+  grace_ = lost_.decided() > 0;
+  if (grace_)
+    grace_timer_.after(grace, [this] {
+      grace_ = false;
+      check_settled();
+    });
+  turn_soon();
+}
+
+ConsumingChannel* Consumption::current() {
+  return channels_.empty() || channels_.back()->retired() ? nullptr : channels_.back().get();
+}
+
+void Consumption::down(const std::string& why) {
+  // The server's way to say that a queue is of the quorum kind, when detection could not know.
+  if (why.find("does not support global qos") != why.npos) per_consumer_ = true;
+  declaring_.clear();
+  reopen_timer_.cancel();
+  grace_timer_.cancel();
+  for (auto& channel : std::exchange(channels_, {})) {
+    lose(*channel);
+    gone_.push_back(std::move(channel));
+  }
+  turn_soon();
+}
+
+// Every delivery of this channel is void. What was begun goes on; the rest will come again.
+void Consumption::lose(ConsumingChannel& channel) {
+  for (const auto& acked : channel.unproven()) lost_.add(acked.tag, *acked.message, Verdict{});
+  std::set<Tag> unseen;  // by the worker
+  for (const Delivery& delivery : batch_)
+    if (held_.at(delivery.tag).channel == &channel) unseen.insert(delivery.tag);
+  std::erase_if(batch_, [&](const Delivery& delivery) { return unseen.count(delivery.tag) != 0; });
+  std::vector<Tag> taken;
+  for (auto held = held_.begin(); held != held_.end();) {
+    if (held->second.channel != &channel) {
+      ++held;
+      continue;
+    }
+    if (held->second.deferred)
+      --deferred_;
+    else if (unseen.count(held->first) == 0)
+      lost_.add(held->first, *held->second.message, std::nullopt);
+    if (unseen.count(held->first) == 0) taken.push_back(held->first);
+    held = held_.erase(held);
+  }
+  std::sort(taken.begin(), taken.end());
+  if (!taken.empty() && handlers_.on_taken) handlers_.on_taken(std::move(taken));
+}
+
+void Consumption::channel_closed(ConsumingChannel& channel, int code, const std::string& text) {
+  if (closed_) return;
+  if (code == precondition_failed && text.find("delivery acknowledgement") != text.npos) {
+    spdlog::warn(
+        "RabbitMQ closed our channel because a message was not acknowledged within the server's "
+        "consumer_timeout. "
+        "Running tasks go on and are acknowledged when the message comes back. Raise consumer_timeout in "
+        "rabbitmq.conf above the longest task and the longest ETA. ({})",
+        text);
+  } else {
+    spdlog::error("RabbitMQ closed a channel, opening another: {} (AMQP code {})", text, code);
+    for (const auto& queue : queues_) topology_.forget(queue);  // one of them may be gone
+  }
+  const bool consumed = !channel.retired();
+  lose(channel);
+  drop(channel);
+  if (!consumed || !consuming_ || paused_) return;
+  // A cause that persists must not make a busy loop.
+  reopen_timer_.after(reopen_pause_, [this] { open_channel(); });
+  reopen_pause_ = std::clamp(reopen_pause_ * 2, std::chrono::milliseconds(100), longest_reopen_pause);
+}
+
+void Consumption::drop(ConsumingChannel& channel) {
+  const auto found = std::find_if(channels_.begin(), channels_.end(),
+                                  [&](const auto& other) { return other.get() == &channel; });
+  if (found == channels_.end()) return;
+  gone_.push_back(std::move(*found));
+  channels_.erase(found);
+  turn_soon();
+}
+
+void Consumption::consume(std::vector<std::string> queues) {
+  queues_ = std::move(queues);
+  consuming_ = true;
+  if (paused_) return;
+  if (!current()) {
+    if (!reopen_timer_.waiting()) open_channel();
+  } else {
+    declare_queues();
+  }
+}
+
+void Consumption::set_window(unsigned window) {
+  window_ = window;
+  turn_soon();
+}
+
+void Consumption::pause() {
+  paused_ = true;
+  due_timer_.cancel();
+  reopen_timer_.cancel();
+  for (auto& channel : channels_) channel->cancel_all();
+}
+
+std::size_t Consumption::leave() {
+  pause();
+  turn();
+  const std::size_t count = held_.size();
+  for (auto& channel : channels_) channel->close();
+  held_.clear();
+  batch_.clear();
+  deferred_ = 0;
+  due_.take_all();
+  return count;
+}
+
+void Consumption::cancel() {
+  closed_ = true;
+  handlers_ = {};
+  settled_.clear();
+  for (Timer* timer : {&due_timer_, &grace_timer_, &reopen_timer_}) timer->cancel();
+}
+
+// ---- in ----
+
+void Consumption::delivered(ConsumingChannel& channel, const std::string& queue, Incoming&& incoming) {
+  reopen_pause_ = std::chrono::milliseconds(0);
+  if (paused_) return channel.reject(incoming.tag, true);
+  const Tag tag = ++last_tag_;
+  auto message = std::make_shared<const Message>(std::move(incoming.message));
+  if (message->properties.redelivered) {
+    if (auto verdict = lost_.returned(*message))
+      return apply(channel, incoming.tag, queue, tag, std::move(message), std::move(*verdict));
+  }
+  Delivery delivery;
+  delivery.tag = tag;
+  delivery.queue = queue;
+  delivery.redelivered = message->properties.redelivered;
+  delivery.error = incoming.error;
+  if (incoming.error.empty()) delivery.message = *message;
+  batch_.push_back(std::move(delivery));
+  held_.emplace(tag,
+                Held{&channel, incoming.tag, std::move(message), queue, std::move(incoming.error), false});
+  turn_soon();
+}
+
+// ---- settling ----
+
+void Consumption::ack(Tag tag) {
+  const auto found = held_.find(tag);
+  if (found == held_.end()) {
+    lost_.decide(tag, {});
+    return turn_soon();
+  }
+  Held held = std::move(found->second);
+  held_.erase(found);
+  held.channel->ack(held.delivery, tag, std::move(held.message));
+  turn_soon();
+}
+
+void Consumption::reject(Tag tag, Requeue requeue) {
+  const auto found = held_.find(tag);
+  if (found == held_.end()) {
+    // Back in its queue is where it is already.
+    if (requeue == Requeue::yes)
+      lost_.forget(tag);
+    else
+      lost_.decide(tag, {Verdict::What::discard, {}});
+    return turn_soon();
+  }
+  const Held held = std::move(found->second);
+  held_.erase(found);
+  held.channel->reject(held.delivery, requeue == Requeue::yes);
+  turn_soon();
+}
+
+void Consumption::bury(Tag tag, DeadLetter why) {
+  const auto found = held_.find(tag);
+  if (found == held_.end()) {
+    lost_.decide(tag, {Verdict::What::bury, std::move(why)});
+    return turn_soon();
+  }
+  // Kept elsewhere first, then off the queue. Rejected, not acknowledged: where the queue has a
+  // dead-letter exchange the message goes there too, as Celery's users expect.
+  ++burying_;
+  const auto message = found->second.message;
+  keep_dead_letter(
+      found->second.queue, *message, why, [weak = weak_from_this(), tag, why](const Status& status) {
+        auto self = weak.lock();
+        if (!self || self->closed_) return;
+        --self->burying_;
+        if (!status.ok())
+          spdlog::error("a dead letter of task {} could not be kept, its message goes back to the queue: {}",
+                        why.task_id, status.what);
+        self->reject(tag, status.ok() ? Requeue::no : Requeue::yes);
+      });
+}
+
+void Consumption::apply(ConsumingChannel& channel, std::uint64_t delivery, const std::string& queue, Tag tag,
+                        std::shared_ptr<const Message> message, Verdict verdict) {
+  switch (verdict.what) {
+    case Verdict::What::ack:
+      channel.ack(delivery, tag, std::move(message));
+      break;
+    case Verdict::What::discard:
+      channel.reject(delivery, false);
+      break;
+    case Verdict::What::bury:
+      held_.emplace(tag, Held{&channel, delivery, std::move(message), queue, {}, false});
+      bury(tag, std::move(verdict.why));
+      break;
+  }
+  turn_soon();
+}
+
+void Consumption::keep_dead_letter(const std::string& queue, const Message& message, const DeadLetter& why,
+                                   Done done) {
+  Message letter = message;
+  auto headers = parse_json(letter.headers);
+  Json note = headers && headers->is_object() ? std::move(*headers) : Json::object();
+  Json about = Json::object();
+  about["queue"] = queue;
+  about["category"] = why.category;
+  about["cause"] = why.cause;
+  about["task"] = why.task;
+  about["task_id"] = why.task_id;
+  about["worker"] = why.worker;
+  if (why.attempts) about["attempts"] = *why.attempts;
+  about["exchange"] = message.properties.exchange;
+  about["routing_key"] = message.properties.routing_key;
+  note["x-celeriac-dead"] = std::move(about);
+  letter.headers = dump_json(note);
+  letter.properties.exchange.clear();
+  letter.properties.routing_key = dead_letter_queue(queue);
+  letter.properties.expiration.clear();
+  letter.properties.delivery_mode = 2;
+  publisher_.publish(std::move(letter), std::move(done));
+}
+
+// ---- deferring ----
+
+void Consumption::defer(Tag tag, Clock::time_point due) {
+  const auto found = held_.find(tag);
+  if (found == held_.end()) return lost_.forget(tag);
+  if (found->second.deferred) return;
+  found->second.deferred = true;
+  ++found->second.channel->deferred;
+  ++deferred_;
+  due_.add(due, tag);
+  turn_soon();
+}
+
+void Consumption::deliver_due() {
+  const auto tags = due_.take_due(Clock::now(), due_batch);
+  for (const Tag tag : tags) {
+    const auto found = held_.find(tag);
+    if (found == held_.end() || !found->second.deferred) continue;  // lost with its channel
+    Held& held = found->second;
+    held.deferred = false;
+    --held.channel->deferred;
+    --deferred_;
+    Delivery delivery;
+    delivery.tag = tag;
+    delivery.queue = held.queue;
+    delivery.deferred = true;
+    delivery.redelivered = held.message->properties.redelivered;
+    delivery.message = *held.message;
+    batch_.push_back(std::move(delivery));
+  }
+  if (tags.size() == due_batch) turn_soon();
+  const auto next = due_.next_due();
+  if (!next) return due_timer_.cancel();
+  const auto wait = std::chrono::ceil<std::chrono::milliseconds>(*next - Clock::now());
+  due_timer_.after(std::clamp(wait, std::chrono::milliseconds(0), std::chrono::milliseconds(60000)),
+                   [this] { turn_soon(); });
+}
+
+// ---- once a turn ----
+
+void Consumption::turn_soon() {
+  if (std::exchange(turn_posted_, true)) return;
+  boost::asio::post(io_, [weak = weak_from_this()] {
+    auto self = weak.lock();
+    if (!self || self->closed_) return;
+    self->turn();
+  });
+}
+
+void Consumption::turn() {
+  turn_posted_ = false;
+  gone_.clear();
+  if (!paused_) deliver_due();
+  if (!batch_.empty() && !paused_ && handlers_.on_deliveries) {
+    // The worker settles and defers in there; that belongs to this turn.
+    turn_posted_ = true;
+    handlers_.on_deliveries(std::exchange(batch_, {}));
+    turn_posted_ = false;
+    deliver_due();  // what was deferred to a moment that has passed
+    if (!batch_.empty()) turn_soon();
+  }
+  adjust_prefetch();
+  for (auto& channel : channels_) channel->settle();
+  for (std::size_t i = 0; i < channels_.size();) {
+    auto& channel = *channels_[i];
+    if (channel.retired() && channel.held() == 0 && channel.all_proven()) {
+      channel.close();
+      drop(channel);
+    } else {
+      ++i;
+    }
+  }
+  check_settled();
+}
+
+void Consumption::adjust_prefetch() {
+  auto* channel = current();
+  if (!channel) return;
+  if (window_ == 0) return channel->set_prefetch(0);
+  if (channel->deferred > full_channel) {
+    open_channel();
+    channel = current();
+    if (!channel) return;
+  }
+  std::size_t elsewhere = 0;  // of the window, held on retired channels
+  for (std::size_t i = 0; i + 1 < channels_.size(); ++i)
+    elsewhere += channels_[i]->held() - channels_[i]->deferred;
+  channel->set_prefetch(static_cast<unsigned>(window_ > elsewhere ? window_ - elsewhere : 1));
+}
+
+void Consumption::when_settled(std::function<void()> then) {
+  settled_.push_back(std::move(then));
+  turn_soon();
+}
+
+void Consumption::check_settled() {
+  if (settled_.empty()) return;
+  const bool busy = consuming_ && !paused_;
+  if (busy && !connection_.ready()) return;
+  if (burying_ > 0) return;
+  for (const auto& channel : channels_)
+    if (!channel->all_proven()) return;
+  if (lost_.decided() > 0 && busy && (grace_ || !current() || !declaring_.empty())) return;
+  for (auto& then : std::exchange(settled_, {})) then();
+}
+
+std::size_t Consumption::held(const std::string& queue) const {
+  std::size_t count = 0;
+  for (const auto& [tag, held] : held_) count += held.queue == queue && !held.deferred;
+  return count;
+}
+
+std::size_t Consumption::deferred(const std::string& queue) const {
+  std::size_t count = 0;
+  for (const auto& [tag, held] : held_) count += held.queue == queue && held.deferred;
+  return count;
+}
+
+}  // namespace celeriac::amqp

@@ -1,0 +1,118 @@
+// Deliveries from the queues to the worker and what becomes of them: holds each until it is settled, keeps
+// the deferred ones until their time, and carries the worker over lost channels and connections.
+#pragma once
+
+#include "queues/amqp/consuming_channel.hpp"
+#include "queues/amqp/lost_deliveries.hpp"
+#include "queues/amqp/publisher.hpp"
+#include "queues/amqp/topology.hpp"
+#include "queues/broker.hpp"
+#include "queues/due_queue.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace celeriac::amqp {
+
+class Consumption : public std::enable_shared_from_this<Consumption> {
+ public:
+  struct Handlers {
+    std::function<void(std::vector<Delivery>&&)> on_deliveries;
+    std::function<void(std::vector<Tag>)> on_taken;
+  };
+  struct Options {
+    bool detect_quorum = true;   // worker_detect_quorum_queues
+    bool native_delayed = true;  // bind quorum queues to kombu's delayed delivery
+  };
+
+  Consumption(boost::asio::io_context& io, Connection& connection, Topology& topology, Publisher& publisher,
+              Options options);
+
+  void start(Handlers handlers) { handlers_ = std::move(handlers); }
+  void up();
+  void down(const std::string& why);
+
+  void consume(std::vector<std::string> queues);
+  void set_window(unsigned window);
+  void pause();
+
+  void ack(Tag tag);
+  void reject(Tag tag, Requeue requeue);
+  void bury(Tag tag, DeadLetter why);
+  void defer(Tag tag, Clock::time_point due);
+
+  // `then` runs when the server has heard of every settlement so far, lost connections included.
+  void when_settled(std::function<void()> then);
+  // Closes the channels, so that the server puts back what is held. How many that are.
+  std::size_t leave();
+  void cancel();  // no timer, no callback any more
+
+  std::size_t held(const std::string& queue) const;  // without the deferred ones
+  std::size_t deferred(const std::string& queue) const;
+
+ private:
+  using ChannelList = std::vector<std::unique_ptr<ConsumingChannel>>;
+  struct Held {
+    ConsumingChannel* channel = nullptr;
+    std::uint64_t delivery = 0;
+    std::shared_ptr<const Message> message;
+    std::string queue;
+    std::string error;
+    bool deferred = false;
+  };
+
+  ConsumingChannel* current();
+  void open_channel();
+  void declare_queues();
+  void start_consumers();
+  void consume_queue(const std::string& queue);
+  void delivered(ConsumingChannel& channel, const std::string& queue, Incoming&& incoming);
+  void apply(ConsumingChannel& channel, std::uint64_t delivery, const std::string& queue, Tag tag,
+             std::shared_ptr<const Message> message, Verdict verdict);
+  void keep_dead_letter(const std::string& queue, const Message& message, const DeadLetter& why, Done done);
+  void channel_closed(ConsumingChannel& channel, int code, const std::string& text);
+  void lose(ConsumingChannel& channel);
+  void drop(ConsumingChannel& channel);
+  void turn_soon();  // once at the end of this turn of the loop
+  void turn();
+  void adjust_prefetch();
+  void deliver_due();
+  void check_settled();
+
+  boost::asio::io_context& io_;
+  Connection& connection_;
+  Topology& topology_;
+  Publisher& publisher_;
+  const Options options_;
+  Handlers handlers_;
+  ChannelList channels_;  // the last one consumes, the others are retired
+  ChannelList gone_;      // freed at the end of the turn: they may be further up the stack
+  std::vector<std::string> queues_;
+  std::set<std::string> declaring_;
+  unsigned window_ = 0;
+  bool consuming_ = false, paused_ = false, turn_posted_ = false, closed_ = false;
+  bool per_consumer_ = false;  // a quorum queue or a server that has no shared prefetch
+  std::chrono::milliseconds reopen_pause_{0};
+
+  Tag last_tag_ = 0;
+  std::unordered_map<Tag, Held> held_;
+  std::size_t deferred_ = 0;
+  std::vector<Delivery> batch_;
+  DueQueue due_;
+  LostDeliveries lost_;
+  std::size_t burying_ = 0;
+  bool grace_ = false;  // consuming again after a loss: what we decided may still come back
+  std::vector<std::function<void()>> settled_;
+  Timer due_timer_, grace_timer_, reopen_timer_;
+};
+
+// Where dead letters of a queue are kept.
+std::string dead_letter_queue(const std::string& queue);
+
+}  // namespace celeriac::amqp

@@ -1,0 +1,39 @@
+#include "queues/amqp/delayed_delivery.hpp"
+
+#include <algorithm>
+
+namespace celeriac::amqp::delayed {
+
+std::string level_name(int level) { return "celery_delayed_" + std::to_string(level); }
+
+std::string next_exchange(int level) {
+  return level == 0 ? std::string(delivery_exchange) : level_name(level - 1);
+}
+
+std::string binding_key(int level, bool stays) {
+  std::string key;
+  for (int i = level; i < top_level; ++i) key += "*.";
+  return key + (stays ? "1.#" : "0.#");
+}
+
+Json queue_arguments(int level, std::string_view queue_type) {
+  Json out = Json::object();
+  out["x-queue-type"] = std::string(queue_type);
+  if (queue_type == "quorum") out["x-dead-letter-strategy"] = "at-least-once";
+  out["x-overflow"] = "reject-publish";
+  out["x-message-ttl"] = (std::int64_t{1} << level) * 1000;
+  out["x-dead-letter-exchange"] = next_exchange(level);
+  return out;
+}
+
+std::string routing_key(std::int64_t seconds, std::string_view routing_key) {
+  seconds = std::clamp<std::int64_t>(seconds, 0, most_seconds);
+  std::string out;
+  for (int bit = top_level; bit >= 0; --bit) {
+    out += (seconds >> bit) & 1 ? '1' : '0';
+    out += '.';
+  }
+  return out.append(routing_key);
+}
+
+}  // namespace celeriac::amqp::delayed
