@@ -55,12 +55,14 @@ void Consumer::finish(Finished&& finished) {
   if (const auto* lost = std::get_if<Lost>(&finished.outcome);
       lost && lost->terminated && (cancelling_ || request.cancelled)) {
     if (request.cancelled) {
-      Settlement settlement = settle_cancelled(facts(request), "the connection to the broker was lost");
+      RunFacts known = facts(request);
+      known.acked = true;  // it is no longer ours
+      Settlement settlement = settle_cancelled(known, "the connection to the broker was lost");
       settlement.verdict = Verdict::requeue;  // where it is already
       return execute(request, std::move(settlement));
     }
     if (!request.settled) return forget(request.job);  // the broker gives it back when it stops
-    Settlement settlement = settle_cancelled(facts(request), "the worker was shut down");
+    Settlement settlement = settle_cancelled(facts(request));
     settlement.next = Outgoing{request.queue, *request.message};
     settlement.next->message.properties.delivery_tag.clear();
     return execute(request, std::move(settlement));

@@ -185,6 +185,7 @@ Settlement settle_unregistered(const std::string& task) {
 
 Settlement settle_cancelled(const RunFacts& facts, std::string_view why) {
   Settlement s;
+  if (!facts.acked) return s;  // still ours: the broker gets it back when we leave
   if (stores_errors(facts)) {
     s.status = state::retry;
     s.result = exception_info("Retry", "celery.exceptions", json_array(why)).json();

@@ -48,7 +48,7 @@ Settlement settle_unregistered(const std::string& task);
 
 // A running task that a cold shutdown kills. Its message goes back to the queue: a late one by
 // itself, an early one (`next` is then filled by the caller) by being published again.
-Settlement settle_cancelled(const RunFacts& facts);
+Settlement settle_cancelled(const RunFacts& facts, std::string_view why = "the worker was shut down");
 
 // The log's side of it.
 LogLevel outcome_level(const Outcome& outcome);
