@@ -183,7 +183,7 @@ class RabbitServer:
         script = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # not Debian's wrapper, which changes the user
         self.process = self.stage.run("rabbitmq", [script if os.path.exists(script) else "rabbitmq-server"], env=self.env,
                                       start_new_session=True)
-        wait_for(lambda: "true" in self.evaluate("rabbit:is_running()."), 120, "rabbitmq-server")
+        wait_for(lambda: "true" in self.evaluate("rabbit:is_running()."), 240, "rabbitmq-server")
 
     def evaluate(self, code):
         """Runs Erlang code in the node; much quicker than rabbitmqctl."""
