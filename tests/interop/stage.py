@@ -50,8 +50,6 @@ class Stage:
             if p.poll() is None:
                 p.send_signal(signal.SIGCONT)
                 p.terminate()
-                if os.getpgid(p.pid) == p.pid:  # a script and its server
-                    os.killpg(p.pid, signal.SIGTERM)
         for p in reversed(self.processes):
             try:
                 p.wait(10)
@@ -98,32 +96,6 @@ class Stage:
         wait_for(up, what="redis-server")
         return RedisServer(process, port, client, name)
 
-    def rabbit(self):
-        """A private RabbitMQ node with its own name, ports, epmd and folder."""
-        folder = os.path.join(self.dir, "rabbit")
-        os.makedirs(folder)
-        port, dist, epmd_port = free_port(), free_port(), free_port()
-        with open(folder + "/plugins", "w") as f:
-            f.write("[].\n")
-        with open(folder + "/rabbitmq.conf", "w") as f:
-            f.write("loopback_users = none\ntotal_memory_available_override_value = 4GB\n"
-                    "disk_free_limit.absolute = 50MB\n")
-        with open(folder + "/.erlang.cookie", "w") as f:
-            f.write("CELERIACTEST")
-        os.chmod(folder + "/.erlang.cookie", 0o400)
-        env = {k: v for k, v in os.environ.items() if not k.startswith("RABBITMQ_")}
-        env.update(HOME=folder, ERL_EPMD_PORT=str(epmd_port), ERL_EPMD_ADDRESS="127.0.0.1",
-                   RABBITMQ_NODENAME="celeriac%d@localhost" % port, RABBITMQ_NODE_IP_ADDRESS="127.0.0.1",
-                   RABBITMQ_NODE_PORT=str(port), RABBITMQ_DIST_PORT=str(dist), RABBITMQ_MNESIA_BASE=folder + "/mnesia",
-                   RABBITMQ_LOG_BASE=folder + "/log", RABBITMQ_PID_FILE=folder + "/pid",
-                   RABBITMQ_ENABLED_PLUGINS_FILE=folder + "/plugins", RABBITMQ_CONFIG_FILE=folder + "/rabbitmq",
-                   RABBITMQ_CONF_ENV_FILE=folder + "/none",
-                   RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none")
-        self.run("epmd", ["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"], env=env)
-        server = RabbitServer(self, port, env)
-        server.start()
-        return server
-
     def postgres(self):
         """A private PostgreSQL; returns its URL without a scheme: user@host:port/db."""
         bindir = sorted(p for p in (os.path.join("/usr/lib/postgresql", v, "bin")
@@ -168,39 +140,6 @@ class RedisServer:
 
     def url(self, db=0):
         return "redis://127.0.0.1:%d/%d" % (self.port, db)
-
-
-class RabbitServer:
-    """Ended with the stage; freeze, kill and start act on the node alone."""
-
-    def __init__(self, stage, port, env):
-        self.stage, self.port, self.env, self.process = stage, port, env, None
-
-    def url(self):
-        return "amqp://guest:guest@127.0.0.1:%d//" % self.port
-
-    def start(self):
-        script = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # not Debian's wrapper, which changes the user
-        self.process = self.stage.run("rabbitmq", [script if os.path.exists(script) else "rabbitmq-server"], env=self.env,
-                                      start_new_session=True)
-        wait_for(lambda: "true" in self.evaluate("rabbit:is_running()."), 240, "rabbitmq-server")
-
-    def evaluate(self, code):
-        """Runs Erlang code in the node; much quicker than rabbitmqctl."""
-        done = subprocess.run(["erl_call", "-c", "CELERIACTEST", "-n", self.env["RABBITMQ_NODENAME"], "-e"], input=code,
-                              env=self.env, capture_output=True, text=True, timeout=30)
-        return done.stdout
-
-    def close_connections(self):
-        self.evaluate('rabbit_networking:close_all_connections("cut by the test").')
-
-    def signal(self, number):
-        os.killpg(self.process.pid, number)
-
-    def kill(self):
-        self.signal(signal.SIGKILL)
-        self.process.wait()
-        self.stage.processes.remove(self.process)
 
 
 def arguments(**more):
