@@ -4,7 +4,6 @@
 #include "tasks/export/selection.hpp"
 #include "tasks/store/audit.hpp"
 #include "tasks/store/digest.hpp"
-#include "tasks/store/outbox.hpp"
 #include "tasks/store/slot_database.hpp"
 #include "tasks/store/text_values.hpp"
 
@@ -114,8 +113,7 @@ Job read_job(Database& database, const std::string& id) {
 Json read_result(Database& database, const std::string& id) {
   const Rows row = database.run(
       "SELECT lower(j.status::text), file_name, file_path, file_size, file_hash, total_records, "
-      "skipped_records, o.id"
-      " FROM export_jobs j LEFT JOIN outbox o ON o.effect_key = 'export:' || j.id WHERE j.id = $1",
+      "skipped_records FROM export_jobs j WHERE j.id = $1",
       {id});
   const auto number = [&](int column) {
     return row.is_null(0, column) ? Json(nullptr) : Json(std::stoll(row.str(0, column)));
@@ -126,8 +124,7 @@ Json read_result(Database& database, const std::string& id) {
   return {{"status", row.str(0, 0)},    {"job_id", id},
           {"file_name", text(1)},       {"file_path", text(2)},
           {"file_size", number(3)},     {"file_hash", text(4)},
-          {"total_records", number(5)}, {"skipped_records", number(6)},
-          {"delivery_id", text(7)}};
+          {"total_records", number(5)}, {"skipped_records", number(6)}};
 }
 
 void log_event(Database& database, const std::string& job_id, const std::string& event, const Json& data) {
@@ -241,7 +238,7 @@ class Run {
                .affected() == 1;
   }
 
-  // The file is there; the job says so, and the delivery is decided, in one step.
+  // The file is there, and the job says so.
   void complete(const Job& job, const StoredObject& stored) {
     const auto took =
         std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began_);
@@ -270,15 +267,6 @@ class Run {
           "excluded.records_per_second",
           {id_, std::to_string(records_), std::to_string(stored.size), std::to_string(took.count())});
       log_event(database_, id_, "job_completed", {{"records", records_}, {"file_size", stored.size}});
-      if (job.destination != "API_ENDPOINT") return;
-      add_effect(database_, {"export:" + id_,
-                             "delivery",
-                             job.destination_config.at("url").get<std::string>(),
-                             {{"job_id", id_},
-                              {"file", stored.uri},
-                              {"file_name", job.file_name},
-                              {"sha256", stored.sha256},
-                              {"content_type", media_type(job.format)}}});
     });
   }
 
@@ -322,16 +310,10 @@ void create_export_job(Database& database, const ExportOrder& order) {
   const auto format = parse_export_format(order.format);
   if (!format) invalid("there is no format '" + clean_text(order.format, 50) + "': csv, json, jsonl, xlsx");
   const std::string destination = upper(order.destination);
-  if (destination != "FILE_STORAGE" && destination != "DOWNLOAD" && destination != "API_ENDPOINT")
-    invalid("there is no destination '" + clean_text(order.destination, 50) +
-            "': file_storage, download, api_endpoint");
+  if (destination != "FILE_STORAGE" && destination != "DOWNLOAD")
+    invalid("there is no destination '" + clean_text(order.destination, 50) + "': file_storage, download");
   Json config = order.destination_config;
   if (!config.is_object()) invalid("destination_config must be an object");
-  if (destination == "API_ENDPOINT") {
-    const auto url = config.find("url");
-    if (url == config.end() || !url->is_string() || !url->get<std::string>().starts_with("http"))
-      invalid("api_endpoint needs a destination_config with an http(s) url");
-  }
   if (const auto selection = read_selection(order.filters); !selection) invalid(selection.error().what);
   SqlValue template_id;
   if (built_in_template(order.template_name)) {

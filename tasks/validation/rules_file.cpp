@@ -49,7 +49,7 @@ class RulesFile {
   void rule(const std::string& id, const Json& options) {
     const std::string key = "rules." + id;
     const auto found = std::ranges::find(rules_, id, &Rule::id);
-    if (found == rules_.end()) fail(key, "is no rule; 'celeriac rules' lists them");
+    if (found == rules_.end()) fail(key, "is no rule; docs/invoices.md lists them");
     if (!options.is_object()) fail(key, "must be a table");
     for (const auto& [name, value] : options.items()) {
       const std::string at = key + "." + name;

@@ -1,0 +1,340 @@
+"""The invoice application as its clients use it: names, compression and default queues of the two systems it takes
+over from, dead letters and their redrive, exports that Python reads back, a worker killed in the middle."""
+import argparse
+import base64
+import csv
+import datetime
+import decimal
+import hashlib
+import io
+import json
+import os
+import signal
+import subprocess
+import time
+import uuid
+
+import celery
+import psycopg2
+
+import stage
+from stage import Stage
+
+QUEUES = "invoice_processing,validation,export,celery,dlq_processing,dlq_redrive"
+UBL = """<?xml version="1.0" encoding="UTF-8"?>
+<Invoice xmlns="urn:oasis:names:specification:ubl:schema:xsd:Invoice-2"
+ xmlns:cac="urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2"
+ xmlns:cbc="urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2">
+ <cbc:ID>%(number)s</cbc:ID><cbc:IssueDate>%(date)s</cbc:IssueDate><cbc:InvoiceTypeCode>380</cbc:InvoiceTypeCode>
+ <cbc:DocumentCurrencyCode>EUR</cbc:DocumentCurrencyCode>
+ <cac:AccountingSupplierParty><cac:Party><cac:PartyLegalEntity><cbc:RegistrationName>Muster GmbH</cbc:RegistrationName>
+ </cac:PartyLegalEntity></cac:Party></cac:AccountingSupplierParty>
+ <cac:AccountingCustomerParty><cac:Party><cac:PartyLegalEntity><cbc:RegistrationName>Kunde AG</cbc:RegistrationName>
+ </cac:PartyLegalEntity></cac:Party></cac:AccountingCustomerParty>
+ <cac:TaxTotal><cbc:TaxAmount currencyID="EUR">19.00</cbc:TaxAmount></cac:TaxTotal>
+ <cac:LegalMonetaryTotal><cbc:LineExtensionAmount currencyID="EUR">100.00</cbc:LineExtensionAmount>
+ <cbc:TaxExclusiveAmount currencyID="EUR">100.00</cbc:TaxExclusiveAmount>
+ <cbc:TaxInclusiveAmount currencyID="EUR">%(total)s</cbc:TaxInclusiveAmount>
+ <cbc:PayableAmount currencyID="EUR">%(total)s</cbc:PayableAmount></cac:LegalMonetaryTotal>
+ <cac:InvoiceLine><cbc:ID>1</cbc:ID><cbc:InvoicedQuantity unitCode="C62">4</cbc:InvoicedQuantity>
+ <cbc:LineExtensionAmount currencyID="EUR">100.00</cbc:LineExtensionAmount>
+ <cac:Item><cbc:Name>Bolts</cbc:Name><cac:ClassifiedTaxCategory><cbc:ID>S</cbc:ID><cbc:Percent>19</cbc:Percent>
+ <cac:TaxScheme><cbc:ID>VAT</cbc:ID></cac:TaxScheme></cac:ClassifiedTaxCategory></cac:Item>
+ <cac:Price><cbc:PriceAmount currencyID="EUR">25.00</cbc:PriceAmount></cac:Price></cac:InvoiceLine>
+</Invoice>
+"""
+
+
+def wait_for(condition, seconds=120, what="condition"):
+    return stage.wait_for(condition, seconds, what)
+
+
+class House:
+    """Redis, PostgreSQL, the worker, and both kinds of client."""
+
+    def __init__(self, place, binary):
+        self.stage, self.binary, self.starts = place, binary, 0
+        self.redis = place.redis()
+        self.database = "postgresql://" + place.postgres()
+        subprocess.run([binary, "db", "migrate", "--database", self.database], check=True, stdout=subprocess.DEVNULL)
+        self.sql = psycopg2.connect(self.database)
+        self.sql.autocommit = True
+        self.root = os.path.join(place.dir, "storage")
+        # As the accounts-payable system configures its clients.
+        self.ap = celery.Celery("ap_intake", broker=self.redis.url(), backend=self.redis.url())
+        self.ap.conf.update(task_compression="gzip", result_compression="gzip", task_serializer="json",
+                            accept_content=["json"], task_track_started=True, result_expires=3600,
+                            task_routes={"app.workers.invoice_tasks.process_invoice_task": {"queue": "invoice_processing"},
+                                         "app.workers.invoice_tasks.validate_invoice_task": {"queue": "validation"},
+                                         "app.workers.invoice_tasks.export_invoice_task": {"queue": "export"}})
+        # As the other one does: no routes, no compression, results in another database.
+        self.doxin = celery.Celery("case_study", broker=self.redis.url(), backend=self.redis.url())
+        self.worker = self.start()
+
+    def start(self):
+        self.starts += 1
+        name = "w%d" % self.starts
+        env = {"CELERY_DATABASE_URL": self.database, "CELERY_STORAGE_ROOT": self.root,
+               "CELERY_DEAD_LETTER_QUEUE": "dlq_processing", "CELERY_WEBSOCKET_EVENTS_URL": self.redis.url(),
+               # A sanitizer must let a crash be the crash that it is.
+               "ASAN_OPTIONS": "handle_segv=0:handle_abort=0:allocator_may_return_null=1"}
+        process = self.stage.run(name, [self.binary, "-b", self.redis.url(), "--result-backend", self.redis.url(), "worker",
+                                        "-Q", QUEUES, "-c", "2", "-n", name + "@interop", "-l", "INFO"],
+                                 env=dict(os.environ, **env))
+
+        def ready():
+            assert process.poll() is None, self.stage.log(name)
+            return "ready." in self.stage.log(name)
+        wait_for(ready, 60, "worker %s to be ready" % name)
+        return process
+
+    def one(self, statement, *values):
+        with self.sql.cursor() as cursor:
+            cursor.execute(statement, values)
+            row = cursor.fetchone() if cursor.description else None
+        return row if row is None or len(row) > 1 else row[0]
+
+    def call(self, name, *args, app=None, **kwargs):
+        return (app or self.ap).send_task(name, args, kwargs).get(timeout=180)
+
+    def document(self, number, total="119.00"):
+        date = datetime.datetime.utcnow().date().isoformat()
+        return (UBL % {"number": number, "total": total, "date": date}).encode()
+
+    def upload(self, number, total="119.00"):
+        data = self.document(number, total)
+        digest = hashlib.sha256(data).hexdigest()
+        path = os.path.join(self.root, "uploads", number + ".xml")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as f:
+            f.write(data)
+        return "uploads/%s.xml" % number, digest
+
+
+def accounts_payable(house):
+    path, digest = house.upload("AP-1")
+    invoice_id = str(uuid.uuid4())
+    house.one("INSERT INTO invoices (id, file_hash, file_url, file_name, file_size, status, workflow_state)"
+              " VALUES (%s, %s, %s, 'a.xml', '1KB', 'RECEIVED', 'uploaded')", invoice_id, digest, path)
+    result = house.call("app.workers.invoice_tasks.process_invoice_task", invoice_id, path, digest)
+    assert set(result) == {"invoice_id", "status", "workflow_state", "requires_human_review", "processed_at"}, result
+    assert result["invoice_id"] == invoice_id and result["status"] in ("parsed", "validated"), result
+    assert datetime.datetime.fromisoformat(result["processed_at"]).tzinfo is None
+    wait_for(lambda: house.one("SELECT status FROM invoices WHERE id = %s", invoice_id) == "VALIDATED", what="validation")
+
+    result = house.call("app.workers.invoice_tasks.validate_invoice_task", invoice_id=invoice_id, extraction_result={})
+    assert set(result) == {"invoice_id", "validation_passed", "errors_count", "warnings_count", "validated_at"}, result
+    assert result["validation_passed"] is True and result["errors_count"] == 0, result
+
+    result = house.call("app.workers.invoice_tasks.export_invoice_task", invoice_id)
+    assert set(result) == {"invoice_id", "export_format", "file_name", "file_size", "storage_url", "exported_at"}, result
+    with open(os.path.join(house.root, result["storage_url"][len("storage://"):])) as f:
+        text = f.read()
+    assert len(text.encode()) == result["file_size"]
+    assert json.loads(text)["invoice"]["header"]["invoice_no"] == "AP-1"
+    assert house.one("SELECT status FROM invoices WHERE id = %s", invoice_id) == "STAGED"
+
+    # Unrouted names arrive in the default queue.
+    assert house.call("app.workers.maintenance_tasks.cleanup_old_exports", days_to_keep=7)["status"] == "success"
+    assert house.call("app.workers.maintenance_tasks.health_check")["checks"]["database"]["status"] == "healthy"
+    assert house.call("app.workers.dlq_handlers.monitor_dlq_health") is None
+    return invoice_id
+
+
+def doxin(house):
+    listener = house.redis.client.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe("websocket_events")
+    wait_for(lambda: listener.get_message() or house.redis.client.pubsub_numsub("websocket_events")[0][1], what="subscription")
+    data = base64.b64encode(house.document("DX-1")).decode()
+    user, job = str(uuid.uuid4()), str(uuid.uuid4())
+    result = house.call("process_invoice_image_async", data, "dx.xml", job, {"auto_save": True, "user_id": user}, app=house.doxin)
+    assert result["task_id"] == job and result["requires_review"] is False and result["invoice_id"], result
+    assert result["structured_data"]["invoice_number"] == "DX-1", result
+    assert result["structured_data"]["total_amount"] == "119.00", result
+    refused = house.call("process_invoice_image_async", "%%%", "bad", "app-7", app=house.doxin)
+    assert refused["success"] is False and refused["task_id"] == "app-7", refused
+
+    events = []
+
+    def collected():
+        message = listener.get_message(timeout=0.2)
+        if message:
+            events.append(json.loads(message["data"]))
+        return any(e["data"]["type"] == "error" for e in events)
+    wait_for(collected, what="events")
+    ours = [e for e in events if e.get("task_id") == job]
+    kinds = [e["data"]["type"] for e in ours]
+    assert kinds[0] == "stage_start" and kinds[-1] == "complete" and "progress" in kinds, kinds
+    bars = [e["data"]["progress"] for e in ours if e["data"]["type"] == "progress"]
+    assert bars == sorted(bars) and bars[-1] == 100, bars
+    notice = [e for e in events if e["event"] == "user_notification"]
+    assert notice and notice[0]["user_id"] == user and notice[0]["data"]["type"] == "job_completed", notice
+    assert house.one("SELECT status FROM processing_jobs WHERE id = %s", job) == "completed"
+    assert house.one("SELECT uploaded_by_user_id FROM invoices WHERE id = %s", result["invoice_id"]) == user
+
+
+def dead_letters(house):
+    def letter(task_id):
+        return house.one("SELECT error_category, error_type, queue_name, dlq_status FROM dead_letter_queue WHERE task_id = %s", task_id)
+
+    unknown = house.ap.send_task("app.workers.nobody.knows", queue="validation")
+    expired = house.ap.send_task("app.workers.invoice_tasks.export_invoice_task", ["x"], expires=-5)
+    house.redis.client.lpush("validation", b"\xff\xfe not a message")
+    path, digest = house.upload("DL-1", total="150.00")
+    result = house.call("app.workers.invoice_tasks.process_invoice_task", str(uuid.uuid4()), path, digest)
+    invoice_id = result["invoice_id"]
+    wait_for(lambda: house.one("SELECT status FROM invoices WHERE id = %s", invoice_id) == "EXCEPTION", what="verdict")
+    failing = house.ap.send_task("app.workers.invoice_tasks.export_invoice_task", [invoice_id])
+    wait_for(lambda: letter(failing.id), what="dead letter of the failed task")
+    assert letter(failing.id) == ("BUSINESS_RULE_ERROR", "InvoiceNotReady", "export", "PENDING"), letter(failing.id)
+    wait_for(lambda: letter(unknown.id), what="dead letter of the unknown task")
+    assert letter(unknown.id)[0] == "UNKNOWN_TASK" and letter(unknown.id)[2] == "validation"
+    wait_for(lambda: letter(expired.id), what="dead letter of the expired task")
+    assert letter(expired.id)[0] == "EXPIRED"
+    wait_for(lambda: house.one("SELECT count(*) FROM dead_letter_queue WHERE task_id LIKE 'digest:%%'"), what="undecodable letter")
+    assert house.redis.client.zcard("celeriac.dead") >= 2  # the broker keeps what it could not give to a task
+
+    # The cause is mended; the same message is sent again and the same AsyncResult becomes a success.
+    house.one("UPDATE invoices SET status = 'READY' WHERE id = %s", invoice_id)
+    dead = house.one("SELECT id FROM dead_letter_queue WHERE task_id = %s", failing.id)
+    assert house.call("dead_letters.redrive", dead, force=True, app=house.ap)["redriven"] is True
+    wait_for(lambda: house.ap.AsyncResult(failing.id).state == "SUCCESS", what="the redriven task")
+    assert house.one("SELECT status FROM invoices WHERE id = %s", invoice_id) == "STAGED"
+
+
+def fill(house, count):
+    nasty = ["=1+1", "a,b", 'say "hi"', "two\nlines", "  edge ", "Müller 漢字", "-5", "'quoted'", "tab\there", "x" * 200]
+    with house.sql.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO invoices (id, vendor_name, invoice_number, invoice_date, currency, subtotal, tax_amount,"
+            " total_amount, status, created_at) SELECT md5('row' || n)::uuid, (%s::text[])[n %% 10 + 1], 'X' || n,"
+            " date '2024-01-01' + n %% 366, 'EUR', n * 1.5, CASE WHEN n %% 7 = 0 THEN NULL ELSE n * 0.285 END, n * 1.785,"
+            " 'VALIDATED', timestamptz '2024-01-01' + n * interval '1 second' FROM generate_series(1, %s) n"
+            " ON CONFLICT DO NOTHING", (nasty, count))
+
+
+FILTER = {"created_to": "2025-01-01T00:00:00Z"}
+
+
+def expected(house):
+    with house.sql.cursor() as cursor:
+        cursor.execute("SELECT id, vendor_name, invoice_number, invoice_date, subtotal, tax_amount, total_amount FROM invoices"
+                       " WHERE created_at < '2025-01-01' ORDER BY created_at, id")
+        return cursor.fetchall()
+
+
+def content(house, result):
+    path = os.path.join(house.root, result["file_path"][len("storage://"):])
+    with open(path, "rb") as f:
+        data = f.read()
+    assert hashlib.sha256(data).hexdigest() == result["file_hash"] and len(data) == result["file_size"]
+    return data
+
+
+def unguarded(text):
+    return text[1:] if text[:2] in ("'=", "'+", "'-", "'@", "'\t", "'\r") else text
+
+
+def exports(house):
+    fill(house, 3000)
+    rows = expected(house)
+    result = house.call("export.export_invoices", export_format="csv", filters=FILTER)
+    assert result["total_records"] == len(rows) == 3000, result
+    read = list(csv.DictReader(io.StringIO(content(house, result).decode(), newline="")))
+    number = lambda text: decimal.Decimal(text) if text else None
+    for want, got in zip(rows, read, strict=True):
+        assert (want[0], want[1], want[2], want[3].isoformat()) == (
+            got["Invoice ID"], unguarded(got["Vendor Name"]), got["Invoice Number"], got["Invoice Date"]), (want, got)
+        assert want[4:] == (number(got["Subtotal"]), number(got["Tax"]), number(got["Total"])), (want, got)
+        assert not got["Vendor Name"].startswith(("=", "+", "-", "@")), got
+
+    for form in ("json", "jsonl"):
+        result = house.call("export.export_invoices", export_format=form, filters=FILTER, template="detailed")
+        text = content(house, result).decode()
+        load = lambda part: json.loads(part, parse_float=decimal.Decimal, parse_int=decimal.Decimal)
+        records = load(text)["records"] if form == "json" else [load(line) for line in text.splitlines()]
+        assert [(r["invoice_id"], r["vendor_name"], r["subtotal"], r["tax_amount"], r["total_amount"]) for r in records] == [
+            (r[0], r[1], *r[4:]) for r in rows], form
+
+    import openpyxl
+    result = house.call("export.export_invoices", export_format="xlsx", filters=FILTER)
+    sheet = openpyxl.load_workbook(io.BytesIO(content(house, result)), read_only=True).active
+    read = list(sheet.iter_rows(min_row=2, values_only=True))
+    assert len(read) == len(rows)
+    for want, got in zip(rows, read):
+        assert (want[0], want[1], want[2], want[3]) == (got[0], got[1], got[2], got[3].date()), (want, got)
+        assert [None if v is None else float(v) for v in want[4:]] == [got[7], got[8], got[9]], (want, got)
+
+
+LARGE = ("invoices", "invoice_line_items", "invoice_extractions", "validations", "invoice_validations", "audit_log",
+         "processing_jobs", "file_storage", "exceptions", "dead_letter_queue")
+
+
+def plans(house):
+    """No statement of the hot paths reads a large table from end to end."""
+    fill(house, 20000)
+    house.one("INSERT INTO invoice_line_items (id, invoice_id, line_number, description, quantity, unit_price, line_total)"
+              " SELECT gen_random_uuid(), id, 1, 'x', 1, subtotal, subtotal FROM invoices WHERE invoice_number LIKE 'X%%'"
+              " ON CONFLICT DO NOTHING")
+    ids = [row[0] for row in expected(house)[:50]]
+    for table in LARGE:
+        house.one("ANALYZE " + table)
+    house.one("LOAD 'auto_explain'")
+    for setting in ("session_preload_libraries = 'auto_explain'", "auto_explain.log_min_duration = 0"):
+        house.one("ALTER SYSTEM SET " + setting)
+    house.one("SELECT pg_reload_conf()")
+    house.worker.terminate()
+    house.worker.wait()
+    house.worker = house.start()
+    start = len(house.stage.log("postgres"))
+    for one in [house.ap.send_task("validation.validate_invoice", [i], queue="validation") for i in ids]:
+        one.get(timeout=180)
+    path, digest = house.upload("PLAN-1")
+    house.call("app.workers.invoice_tasks.process_invoice_task", str(uuid.uuid4()), path, digest)
+    result = house.call("export.export_invoices", filters={"invoice_ids": ids})
+    assert result["total_records"] == len(ids)
+    for setting in ("session_preload_libraries", "auto_explain.log_min_duration"):
+        house.one("ALTER SYSTEM RESET " + setting)
+    house.one("SELECT pg_reload_conf()")
+    log = house.stage.log("postgres")[start:]
+    assert "Index" in log, "auto_explain says nothing"
+    scans = [line.strip() for line in log.splitlines() if "Seq Scan on " in line
+             and line.split("Seq Scan on ")[1].split()[0] in ("invoices", "invoice_line_items")]
+    assert not scans, scans[:5]
+
+
+def killed(house):
+    """A worker killed in the middle of an export, again and again: one job, one file, every row once."""
+    asked = house.ap.send_task("export.export_invoices", kwargs={"export_format": "jsonl", "filters": FILTER}, queue="export")
+    for kill in range(3):
+        wait_for(lambda: (house.one("SELECT processed_records FROM export_jobs WHERE id = %s AND status = 'PROCESSING'",
+                                    asked.id) or 0) > 0 or asked.state == "SUCCESS", 120, "the export to begin")
+        if asked.state == "SUCCESS":
+            break
+        os.kill(house.worker.pid, signal.SIGKILL)
+        house.worker.wait()
+        house.one("UPDATE export_jobs SET processed_records = 0 WHERE id = %s AND status = 'PROCESSING'", asked.id)
+        house.worker = house.start()
+    result = asked.get(timeout=180)
+    ids = [json.loads(line)["Invoice ID"] for line in content(house, result).decode().splitlines()]
+    assert ids == [row[0] for row in expected(house)]
+    assert house.one("SELECT count(*) FROM export_jobs WHERE id = %s AND status = 'COMPLETED'", asked.id) == 1
+    folder = os.path.join(house.root, "exports", asked.id)
+    assert len(os.listdir(folder)) == 1, os.listdir(folder)
+    print("export survived %d kills" % house.one("SELECT retry_count FROM export_jobs WHERE id = %s", asked.id))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--celeriac", required=True)
+    options = parser.parse_args()
+    with Stage() as place:
+        house = House(place, options.celeriac)
+        for part in (accounts_payable, doxin, dead_letters, exports, plans, killed):
+            began = time.monotonic()
+            part(house)
+            print("%s: good (%.1f s)" % (part.__name__, time.monotonic() - began), flush=True)
+        house.sql.close()
+
+
+main()
