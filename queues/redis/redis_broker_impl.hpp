@@ -15,8 +15,8 @@
 #include "queues/redis/restorer.hpp"
 #include "queues/redis/retries.hpp"
 #include "queues/redis/router.hpp"
-#include "queues/timer.hpp"
 #include "queues/redis/wakeup.hpp"
+#include "queues/timer.hpp"
 
 #include <chrono>
 #include <memory>
