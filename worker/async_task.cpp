@@ -2,7 +2,6 @@
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -10,7 +9,6 @@
 
 #include <chrono>
 #include <exception>
-#include <optional>
 
 namespace celeriac {
 namespace {
@@ -37,27 +35,50 @@ std::exception_ptr as_soft_limit(const Context& context, std::exception_ptr thro
   }
 }
 
+namespace {
+
+// Looks at the soft limit now and then, and cancels once it has passed. Being a timer of the loop it also keeps
+// the loop waiting in its reactor, which other threads wake under the loop's lock: none of them touches the loop
+// after run() has returned.
+struct SoftLimitWatch {
+  boost::asio::steady_timer timer;
+  const Context& context;
+  boost::asio::cancellation_signal cancel;
+  bool ended = false;
+
+  void start() {
+    timer.expires_after(soft_limit_check);
+    timer.async_wait([this](boost::system::error_code) {
+      if (ended) return;
+      if (!context.soft_limit_exceeded()) return start();
+      cancel.emit(boost::asio::cancellation_type::terminal);
+    });
+  }
+
+  void stop() {
+    ended = true;
+    timer.cancel();
+  }
+};
+
+}  // namespace
+
 Json run_to_end(const AsyncBody& body, Context& context, const Json& args, const Json& kwargs) {
   boost::asio::io_context loop(1);
-  const auto open = boost::asio::make_work_guard(loop);  // also while all it waits for is elsewhere
-  boost::asio::cancellation_signal cancel;
+  SoftLimitWatch watch{boost::asio::steady_timer(loop), context, {}, false};
   std::exception_ptr thrown;
-  std::optional<Json> result;
+  Json result;
   auto done = [&](std::exception_ptr error, Json value) {
     thrown = error;
     result = std::move(value);
+    watch.stop();
   };
   boost::asio::co_spawn(loop, body(context, args, kwargs),
-                        boost::asio::bind_cancellation_slot(cancel.slot(), done));
-  bool told = false;
-  while (!result) {
-    loop.run_one_for(soft_limit_check);
-    if (told || !context.soft_limit_exceeded()) continue;
-    told = true;
-    cancel.emit(boost::asio::cancellation_type::terminal);
-  }
+                        boost::asio::bind_cancellation_slot(watch.cancel.slot(), done));
+  if (!watch.ended) watch.start();
+  loop.run();  // until nothing refers to the loop any more, not just until `done`
   if (thrown) std::rethrow_exception(as_soft_limit(context, thrown));
-  return std::move(*result);
+  return result;
 }
 
 void App::async_task(std::string name, AsyncBody body, TaskOptions options) {

@@ -40,8 +40,8 @@ awaitable<std::invoke_result_t<F>> run_blocking(F function) {
   return boost::asio::co_spawn(blocking_executor(), std::move(call), boost::asio::use_awaitable);
 }
 
-// Runs a coroutine to its end on the calling thread, which is how every pool but async runs
-// it. Once the soft limit has passed it is cancelled.
+// Runs a coroutine, and whatever it started on its executor, to the end on the calling thread:
+// how every pool but async runs it. Once the soft limit has passed it is cancelled.
 Json run_to_end(const AsyncBody& body, Context& context, const Json& args, const Json& kwargs);
 
 // `thrown` by a coroutine that was cancelled because of the soft limit becomes SoftTimeLimitExceeded;
