@@ -297,13 +297,7 @@ void Consumer::on_soft_timeout(JobId job, double limit) {
 }
 
 void Consumer::on_recalled(std::vector<JobId>&& jobs) {
-  in_pool_ -= std::min(in_pool_, jobs.size());
-  for (auto job = jobs.rbegin(); job != jobs.rend(); ++job) {
-    const auto found = requests_.find(*job);
-    if (found == requests_.end()) continue;
-    found->second.phase = Request::Phase::ready;
-    ready_.push_front(*job);
-  }
+  take_back(jobs);
   feed(unix_now());  // discards what is revoked
   after_write();
 }
@@ -346,12 +340,17 @@ void Consumer::tick() {
   feed(now);
 }
 
-void Consumer::take_back_queued() {
-  const std::vector<JobId> jobs = parts_.pool.drop_queued();
+void Consumer::take_back_queued() { take_back(parts_.pool.drop_queued()); }
+
+void Consumer::take_back(const std::vector<JobId>& jobs) {
   in_pool_ -= std::min(in_pool_, jobs.size());
   for (auto job = jobs.rbegin(); job != jobs.rend(); ++job) {
     const auto found = requests_.find(*job);
     if (found == requests_.end()) continue;
+    if (draining_) {  // stays unsettled: the broker gives it back when it stops
+      requests_.erase(found);
+      continue;
+    }
     found->second.phase = Request::Phase::ready;
     ready_.push_front(*job);
   }
@@ -381,6 +380,8 @@ void Consumer::drain(std::function<void()> done) {
     parts_.broker.pause();
     limit_timer_.cancel();
     take_back_queued();
+    for (const auto& [job, request] : requests_)
+      if (request.phase == Request::Phase::pooled) parts_.pool.recall(job);
     // What has not started stays unsettled: the broker gives it back when it stops.
     std::erase_if(requests_, [](const auto& entry) {
       const auto phase = entry.second.phase;

@@ -131,6 +131,7 @@ class Consumer {
   void look_up(Request& request);
   void succeeded_before(Request& request, const Json& document);
   void take_back_queued();
+  void take_back(const std::vector<JobId>& jobs);  // from the pool, not started
   void give_back_surplus(double now);
   void release_limited(double now);
 

@@ -50,7 +50,6 @@ PoolHarness::~PoolHarness() { pool.reset(); }
 void PoolHarness::until(const std::function<bool()>& done, double seconds) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
   while (!done()) {
-    if (io.stopped()) io.restart();
     io.run_one_for(std::chrono::milliseconds(50));
     REQUIRE_MESSAGE(std::chrono::steady_clock::now() < end, "the pool did not get there in time");
   }

@@ -5,6 +5,7 @@
 #include "tests/worker/pool_tasks.hpp"
 #include "worker/pool.hpp"
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <map>
@@ -55,6 +56,7 @@ class PoolHarness {
   std::function<void(JobId)> on_start;  // may be empty
 
  private:
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> open_{io.get_executor()};
   JobId last_ = 0;
 };
 
