@@ -78,10 +78,6 @@ class OutsideWorker:
             self.process.wait()
             raise RuntimeError("the worker does not stop within %s s" % patience)
 
-    def again(self):
-        self.stop(20)
-        self.start()
-
     @classmethod
     def current(cls):
         return cls.running[-1] if cls.running else None
@@ -120,11 +116,15 @@ celery_testing.start_worker = start_worker
 # --- what tests change in the state of an embedded worker
 
 class Stamps(dict):
-    """Only a fresh process has forgotten the stamps that were revoked."""
+    """Only a fresh process has forgotten the stamps that were revoked. The queue is empty when it starts: the tests
+    purge it next, and the new process would meanwhile have taken what the old one gave back."""
 
     def clear(self):
         super().clear()
-        OutsideWorker.current().again()
+        worker = OutsideWorker.current()
+        worker.stop(20)
+        worker.control.purge()
+        worker.start()
 
 
 class State(types.ModuleType):
