@@ -27,12 +27,25 @@ double spin(Context&, double milliseconds) {
   return milliseconds;
 }
 
+// Sends `count` chains of three to a queue; the seconds that it took.
+double send_chains(Context& context, std::int64_t count, std::string queue) {
+  using celeriac::Signature;
+  const auto step = [&](std::vector<Json> args) {
+    return Signature("bench.add", std::move(args)).set("queue", queue);
+  };
+  const auto begin = std::chrono::steady_clock::now();
+  for (std::int64_t i = 0; i < count; ++i)
+    context.apply(celeriac::chain({step({i, 1}), step({2}), step({3})}));
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
 }  // namespace
 
 void add_bench_tasks(celeriac::App& app) {
   app.raw_task("bench.noop", [](Context&, const Json&, const Json&) -> Json { return nullptr; });
   app.task("bench.add", add, {.params = {"x", "y"}});
   app.task("bench.xsum", xsum, {.params = {"values"}});
+  app.task("bench.send_chains", send_chains, {.params = {"count", "queue"}});
   app.task("bench.spin", spin, {.params = {"ms"}});
 }
 

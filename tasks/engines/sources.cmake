@@ -29,7 +29,7 @@ target_link_libraries(celeriac_http PRIVATE celeriac_options CURL::libcurl Threa
 add_dependencies(celeriac_tasks celeriac_http)
 
 # MIME: GMime, loaded by the first mail.
-pkg_check_modules(gmime REQUIRED IMPORTED_TARGET gmime-3.0)
+pkg_check_modules(gmime REQUIRED IMPORTED_TARGET GLOBAL gmime-3.0)
 add_library(celeriac_mime MODULE engines/mime_gmime.cpp)
 set_target_properties(celeriac_mime PROPERTIES PREFIX "" CXX_VISIBILITY_PRESET hidden
   LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
