@@ -107,6 +107,8 @@ struct Settings {
       "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s";
   bool worker_log_json = false;  // ours: one JSON object a line
   std::string worker_state_db;
+  std::string worker_metrics_host = "127.0.0.1";  // ours, as is the port
+  std::optional<int> worker_metrics_port;         // none: nothing listens; 0: any free port
 
   // Results
   std::string result_backend;     // several stores: separated by ','
@@ -130,6 +132,20 @@ struct Settings {
   std::string beat_schedule_filename = "celerybeat-schedule";
   double beat_max_loop_interval = 0;                  // seconds; 0: 300
   std::optional<double> beat_cron_starting_deadline;  // seconds
+  // The ledger of runs; ours
+  std::string ledger_url;                // postgresql://...; empty: no ledger
+  double ledger_expires = 30 * 86400.0;  // seconds; 0: never
+
+  // The HTTP front end; ours
+  std::string http_host = "127.0.0.1";
+  int http_port = 8000;
+  std::string http_jwt_algorithm = "HS256";  // the only one accepted
+  std::string http_jwt_key;                  // HS256: the secret; RS256: file of the public key
+  std::vector<std::string> http_allowed_hosts = {"localhost", "127.0.0.1", "[::1]"};
+  std::vector<std::string> http_cors_origins;
+  std::int64_t http_max_upload = 25 << 20;  // bytes
+  int http_rate_limit = 1000;               // requests an hour for each caller; 0: no limit
+  int http_upload_rate_limit = 100;         // uploads an hour for each caller
 
   // The invoice application
   std::string database_url;                        // postgresql://..., where invoices live

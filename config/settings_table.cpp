@@ -277,6 +277,12 @@ std::vector<SettingInfo> build_table() {
                                "--log-json"),
       row<&S::worker_state_db>(worker, "worker_state_db", "file that keeps revoked ids over a restart",
                                "-S,--statedb"),
+      row<&S::worker_metrics_host>(worker, "worker_metrics_host",
+                                   "address of the metrics port (not in Celery)", "--metrics-host"),
+      row<&S::worker_metrics_port>(
+          worker, "worker_metrics_port",
+          "serve /metrics, /livez, /readyz and /startupz there; 0: any free port (not in Celery)",
+          "--metrics-port"),
 
       with(row<&S::result_backend>(results, "result_backend",
                                    "where results go; several: a,b; empty: nowhere"),

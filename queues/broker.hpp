@@ -120,6 +120,10 @@ class Broker {
   // disconnects. `done` gets how many were given back.
   virtual void stop(std::function<void(std::size_t restored)> done) = 0;
 
+  // Asks the server for a sign of life, at no cost to it: `done` runs with its answer, which after a loss
+  // comes over the next connection. A connection that is open proves nothing.
+  virtual void ping(Done done) = 0;
+
   // Inspection, for the CLI; usable without consume().
   virtual void inspect(std::vector<std::string> queues,
                        std::function<void(Expected<std::vector<QueueInfo>>)> done) = 0;

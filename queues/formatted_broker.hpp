@@ -31,6 +31,7 @@ class FormattedBroker final : public Broker {
   void bury(Tag tag, DeadLetter why) override { broker_->bury(tag, std::move(why)); }
   void defer(Tag tag, Clock::time_point due) override { broker_->defer(tag, due); }
   void flush(Done done) override { broker_->flush(std::move(done)); }
+  void ping(Done done) override { broker_->ping(std::move(done)); }
   void stop(std::function<void(std::size_t restored)> done) override { broker_->stop(std::move(done)); }
   void inspect(std::vector<std::string> queues,
                std::function<void(Expected<std::vector<QueueInfo>>)> done) override {

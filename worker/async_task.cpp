@@ -37,9 +37,9 @@ std::exception_ptr as_soft_limit(const Context& context, std::exception_ptr thro
 
 namespace {
 
-// Looks at the soft limit now and then, and cancels once it has passed. Being a timer of the loop it also keeps
-// the loop waiting in its reactor, which other threads wake under the loop's lock: none of them touches the loop
-// after run() has returned.
+// Looks at the soft limit now and then, and cancels once it has passed. Being a timer of the loop it also
+// keeps the loop waiting in its reactor, which other threads wake under the loop's lock: none of them touches
+// the loop after run() has returned.
 struct SoftLimitWatch {
   boost::asio::steady_timer timer;
   const Context& context;

@@ -4,6 +4,7 @@
 #include "protocol/time.hpp"
 #include "worker/dead_letter_notice.hpp"
 #include "worker/events/task_events.hpp"
+#include "worker/run_observer.hpp"
 
 #include <fmt/format.h>
 #include <boost/asio/post.hpp>
@@ -127,6 +128,7 @@ void Consumer::take(Delivery&& delivery, double now) {
   Request& request =
       requests_.emplace(job, make_request(job, std::move(delivery), std::move(*headers), policy->second))
           .first->second;
+  for (auto* observer : parts_.observers) observer->on_received(request);
   if (discard_revoked(request, now)) return;
   if (const auto limit = limits_.find(request.policy); limit != limits_.end()) {
     request.phase = Request::Phase::limited;
@@ -222,7 +224,9 @@ bool Consumer::discard_revoked(Request& request, double now) {
   }
   request.phase = Request::Phase::finished;
   if (told(request)) tell(request, revoked_event(false, 0, expired));
-  execute(request, settle_revoked(expired ? "expired" : "revoked", facts(request)));
+  Settlement settlement = settle_revoked(expired ? "expired" : "revoked", facts(request));
+  for (auto* observer : parts_.observers) observer->on_ended(request, {state::revoked, settlement, {}});
+  execute(request, std::move(settlement));
   return true;
 }
 
@@ -276,6 +280,7 @@ void Consumer::on_started(std::vector<Started>&& batch) {
     ++processed_;
     ++totals_[request.policy];
     if (!request.policy->acks_late) conclude(request, Verdict::ack, {}, {});
+    for (auto* observer : parts_.observers) observer->on_started(request);
     if (told(request)) tell(request, started_event());
     if (request.policy->track_started && !request.ignore_result && !parts_.stores.empty()) {
       TaskResult started_row = row(request);

@@ -31,6 +31,8 @@
 
 namespace celeriac {
 
+class RunObserver;
+
 class Consumer {
  public:
   struct Parts {
@@ -44,6 +46,7 @@ class Consumer {
     std::vector<std::string> queues;
     Prefetch::Options prefetch;
     EventDispatcher* events = nullptr;  // null: nobody is told of tasks
+    std::vector<RunObserver*> observers = {};
   };
 
   // Fails when a task's options cannot be used.
@@ -74,6 +77,8 @@ class Consumer {
 
   bool idle() const { return !draining_ && ready_.empty() && in_pool_ < parts_.pool.slots(); }
   std::size_t running() const { return running_; }
+  std::size_t held() const { return requests_.size(); }   // running ones included
+  std::size_t pending_writes() const { return writes_; }  // results not yet confirmed
   std::uint64_t deliveries() const { return deliveries_; }
   RevokedSet& revoked() { return revoked_; }
 

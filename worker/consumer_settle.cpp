@@ -3,6 +3,7 @@
 #include "worker/dead_letter_notice.hpp"
 #include "worker/events/task_events.hpp"
 #include "worker/routes.hpp"
+#include "worker/run_observer.hpp"
 
 #include "protocol/body.hpp"
 #include "protocol/time.hpp"
@@ -75,7 +76,10 @@ void Consumer::finish(Finished&& finished) {
   if (told(request)) {
     request.ended = ended_event(finished.outcome, request.job, finished.usage.wall, request.terminate_signal);
   }
-  execute(request, settle(std::move(finished.outcome), facts(request)));
+  const std::string_view state = outcome_state(finished.outcome);
+  Settlement settlement = settle(std::move(finished.outcome), facts(request));
+  for (auto* observer : parts_.observers) observer->on_ended(request, {state, settlement, finished.usage});
+  execute(request, std::move(settlement));
 }
 
 void Consumer::log_outcome(const Request& request, const Finished& finished) {

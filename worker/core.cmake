@@ -32,6 +32,11 @@ target_sources(celeriac_worker PRIVATE
   log_format.cpp
   logging.cpp
   main.cpp
+  monitor/health.cpp
+  monitor/monitor.cpp
+  monitor/monitor_server.cpp
+  monitor/process_metrics.cpp
+  monitor/run_metrics.cpp
   node_name.cpp
   pidfile.cpp
   pool_size.cpp

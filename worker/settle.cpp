@@ -2,6 +2,7 @@
 
 #include "protocol/json.hpp"
 #include "protocol/repr.hpp"
+#include "protocol/result.hpp"
 
 #include <fmt/format.h>
 
@@ -162,6 +163,22 @@ ExceptionInfo lost_exception(const Lost& lost, JobId job) {
 
 Settlement settle(Outcome&& outcome, const RunFacts& facts) {
   return std::visit([&](auto& o) { return settle_outcome(std::move(o), facts); }, outcome);
+}
+
+std::string_view outcome_state(const Outcome& outcome) {
+  struct State {
+    std::string_view operator()(const Returned&) const { return state::success; }
+    std::string_view operator()(const Threw&) const { return state::failure; }
+    std::string_view operator()(const AskedRetry&) const { return state::retry; }
+    std::string_view operator()(const Ignored&) const { return state::ignored; }
+    std::string_view operator()(const Rejected&) const { return state::rejected; }
+    std::string_view operator()(const Undecodable&) const { return state::failure; }
+    std::string_view operator()(const HardTimeout&) const { return state::failure; }
+    std::string_view operator()(const Lost& lost) const {
+      return lost.terminated ? state::revoked : state::failure;
+    }
+  };
+  return std::visit(State{}, outcome);
 }
 
 Settlement settle_revoked(std::string_view reason, const RunFacts& facts) {

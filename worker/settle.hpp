@@ -39,6 +39,9 @@ struct RunFacts {
 
 Settlement settle(Outcome&& outcome, const RunFacts& facts);
 
+// How the run ended, whatever is stored of it.
+std::string_view outcome_state(const Outcome& outcome);
+
 // A request that must not run: revoked, or past its `expires`. `reason` is Celery's word:
 // "revoked", "expired" or "terminated".
 Settlement settle_revoked(std::string_view reason, const RunFacts& facts);

@@ -13,6 +13,7 @@
 #include "worker/events/heart.hpp"
 #include "worker/events/read_events.hpp"
 #include "worker/logging.hpp"
+#include "worker/monitor/monitor.hpp"
 #include "worker/node_name.hpp"
 #include "worker/pidfile.hpp"
 #include "worker/pool_size.hpp"
@@ -163,9 +164,10 @@ class Worker {
   std::unique_ptr<EventDispatcher> events_;
   std::unique_ptr<Consumer> consumer_;
   std::unique_ptr<PoolSize> pool_size_;
-  std::unique_ptr<Beat> beat_;              // null: without -B
-  std::unique_ptr<Gossip> gossip_;          // null: --without-gossip
-  double gossip_looked_ = 0;                // Unix seconds
+  std::unique_ptr<Beat> beat_;      // null: without -B
+  std::unique_ptr<Gossip> gossip_;  // null: --without-gossip
+  double gossip_looked_ = 0;        // Unix seconds
+  std::unique_ptr<Monitor> monitor_;
   std::unique_ptr<Heart> heart_;            // null: --without-heartbeat
   std::unique_ptr<RemoteControl> control_;  // null: not enabled, or the transport has no broadcasts
 };
@@ -191,9 +193,12 @@ Expected<bool> Worker::build() {
   events_ = std::make_unique<EventDispatcher>(std::move(events), clock_, std::move(outlet));
   const auto scaler = autoscaler(options_);
   const unsigned most_slots = scaler ? scaler->max() : pool_opts.slots;
-  auto consumer = Consumer::create({io_, app_, settings_, *broker_, *stores_, *pool_, node_,
-                                    consumed_queues(settings_, options_, app_),
-                                    prefetch_options(settings_, options_, most_slots), events_.get()});
+  auto monitor = Monitor::create(io_, settings_, *broker_, node_);
+  if (!monitor) return tl::unexpected(monitor.error());
+  monitor_ = std::move(*monitor);
+  auto consumer = Consumer::create(
+      {io_, app_, settings_, *broker_, *stores_, *pool_, node_, consumed_queues(settings_, options_, app_),
+       prefetch_options(settings_, options_, most_slots), events_.get(), monitor_->observers()});
   if (!consumer) return tl::unexpected(consumer.error());
   consumer_ = std::move(*consumer);
   pool_size_ = std::make_unique<PoolSize>(*pool_, *consumer_, scaler);
@@ -204,6 +209,7 @@ Expected<bool> Worker::build() {
     beat_ = std::move(*beat);
   }
   build_monitoring();
+  if (auto started = monitor_->start(*consumer_, *pool_); !started) return tl::unexpected(started.error());
   return load_revoked();
 }
 
@@ -313,6 +319,7 @@ void Worker::start() {
   Broker::Handlers broker;
   broker.on_deliveries = [this](std::vector<Delivery>&& batch) {
     stall_.on_progress(unix_now());
+    monitor_->health().on_stalled(false);
     consumer_->on_deliveries(std::move(batch));
     if (!shutdown_.going_down()) pool_size_->follow(unix_now());
   };
@@ -324,6 +331,7 @@ void Worker::start() {
 }
 
 void Worker::on_broker_state(BrokerState state, const std::string& what) {
+  monitor_->health().on_connected(state == BrokerState::connected);
   switch (state) {
     case BrokerState::connecting:
       if (!what.empty()) {
@@ -384,6 +392,7 @@ void Worker::consume() {
   consumer_->consume();
   if (was_ready_) return;
   was_ready_ = true;
+  monitor_->health().on_consuming();
   if (control_) {
     control_->listen();
     if (!options_.without_mingle) control_->mingle();
@@ -444,12 +453,14 @@ void Worker::die(const std::string& what) {
 }
 
 void Worker::stop_warm() {
+  monitor_->health().on_going_down();
   notify_service_manager("STOPPING=1");
   if (heart_) heart_->stop();
   consumer_->drain([this] { leave(); });
 }
 
 void Worker::stop_cold() {
+  monitor_->health().on_going_down();
   notify_service_manager("STOPPING=1");
   if (heart_) heart_->stop();
   finish_at(cold_grace);
@@ -485,6 +496,7 @@ void Worker::close_connections() {
         log(LogLevel::warning, fmt::format("Restoring {} unacknowledged message(s)", restored));
       }
       pool_->stop([this] {
+        monitor_->stop();
         signals_.cancel();
         stop_timer_.cancel();
         io_.stop();
@@ -516,7 +528,9 @@ void Worker::look_for_stall(double now) {
     std::uint64_t ready = 0;
     for (const QueueInfo& info : *infos)
       if (info.consumers != 0) ready += info.ready;  // 0: paused
-    if (!stall_.on_depth(unix_now(), ready)) return;
+    const bool stalled = stall_.on_depth(unix_now(), ready);
+    monitor_->health().on_stalled(stalled);
+    if (!stalled) return;
     log(LogLevel::warning,
         fmt::format("{} messages wait, slots are free and nothing is delivered: consuming anew", ready));
     consumer_->consume();

@@ -292,6 +292,13 @@ void AmqpBroker::bury(Tag tag, DeadLetter why) { impl_->consumption->bury(tag, s
 void AmqpBroker::defer(Tag tag, Clock::time_point due) { impl_->consumption->defer(tag, due); }
 void AmqpBroker::publish(Message message, Done done) { impl_->publish(std::move(message), std::move(done)); }
 void AmqpBroker::flush(Done done) { impl_->flush(std::move(done)); }
+void AmqpBroker::ping(Done done) {
+  // Deliveries come over the consuming connection, so that is the one to be proven.
+  auto& errands = impl_->consuming.started() ? impl_->consuming_errands : impl_->publishing_errands;
+  errands.look_at_exchange("amq.direct", [done = std::move(done)](const Errands::Outcome& outcome) {
+    done(Status{outcome.text});
+  });
+}
 void AmqpBroker::stop(std::function<void(std::size_t)> done) { impl_->stop(std::move(done)); }
 void AmqpBroker::inspect(std::vector<std::string> queues,
                          std::function<void(Expected<std::vector<QueueInfo>>)> done) {

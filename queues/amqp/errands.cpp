@@ -113,6 +113,18 @@ void Errands::look_at_queue(std::string name, Done done) {
       std::move(done));
 }
 
+void Errands::look_at_exchange(std::string name, Done done) {
+  add(
+      [name = std::move(name)](Session& session, ChannelId channel, Reply reply) {
+        amqp_exchange_declare_t declare{};
+        declare.exchange = bytes(name);
+        declare.passive = true;
+        ask(session, channel, AMQP_EXCHANGE_DECLARE_METHOD, &declare, AMQP_EXCHANGE_DECLARE_OK_METHOD,
+            std::move(reply));
+      },
+      std::move(done));
+}
+
 void Errands::declare_exchange(ExchangeSpec spec, Done done) {
   add(
       [spec = std::move(spec)](Session& session, ChannelId channel, Reply reply) {

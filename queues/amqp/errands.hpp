@@ -43,7 +43,8 @@ class Errands final : public ChannelEvents {
   void give_up(const std::string& why);  // no connection will come: answers everything with code -1
 
   void declare_queue(QueueSpec spec, Done done);
-  void look_at_queue(std::string name, Done done);  // passive: it must exist
+  void look_at_queue(std::string name, Done done);     // passive: it must exist
+  void look_at_exchange(std::string name, Done done);  // passive, too
   void declare_exchange(ExchangeSpec spec, Done done);
   void bind_queue(Binding binding, Done done);
   void bind_exchange(Binding binding, Done done);

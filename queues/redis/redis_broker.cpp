@@ -397,6 +397,12 @@ void RedisBroker::bury(Tag tag, DeadLetter why) { impl_->bury(tag, std::move(why
 void RedisBroker::defer(Tag tag, Clock::time_point due) { impl_->defer(tag, due); }
 void RedisBroker::publish(Message message, Done done) { impl_->publish(std::move(message), std::move(done)); }
 void RedisBroker::flush(Done done) { impl_->flush(std::move(done)); }
+void RedisBroker::ping(Done done) {
+  Request request;
+  request.add("PING");
+  impl_->outbox_.send(std::move(request),
+                      [done = std::move(done)](const Reply& reply) { done(Status{reply.problem()}); });
+}
 void RedisBroker::stop(std::function<void(std::size_t)> done) { impl_->stop(std::move(done)); }
 void RedisBroker::inspect(std::vector<std::string> queues,
                           std::function<void(Expected<std::vector<QueueInfo>>)> done) {

@@ -35,6 +35,7 @@ class RedisBroker final : public Broker {
   void defer(Tag tag, Clock::time_point due) override;
   void publish(Message message, Done done) override;
   void flush(Done done) override;
+  void ping(Done done) override;
   void stop(std::function<void(std::size_t)> done) override;
   void inspect(std::vector<std::string> queues,
                std::function<void(Expected<std::vector<QueueInfo>>)> done) override;

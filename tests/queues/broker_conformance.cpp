@@ -374,6 +374,15 @@ void housekeeping(BrokerFixture& fixture) {
     CHECK(client.info().ready == 0);
     CHECK(client.stop() == 3);
   }
+  SUBCASE("a ping is answered, with and without consuming") {
+    Client producer(fixture), consumer(fixture, 64);
+    for (auto* client : {&producer, &consumer}) {
+      std::optional<Status> answer;
+      client->broker->ping([&](const Status& status) { answer = status; });
+      REQUIRE(run_until(fixture.io, [&] { return answer.has_value(); }));
+      CHECK(answer->what == "");
+    }
+  }
   SUBCASE("inspect tells sizes by priority") {
     Client producer(fixture);
     producer.publish("a", "q", 0);

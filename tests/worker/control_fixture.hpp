@@ -30,6 +30,7 @@ class NotingBroker final : public Broker {
     done({});
   }
   void flush(Done done) override { done({}); }
+  void ping(Done done) override { done({}); }
   void stop(std::function<void(std::size_t)> done) override { done(0); }
   void inspect(std::vector<std::string>, std::function<void(Expected<std::vector<QueueInfo>>)>) override {}
   void purge(std::string, std::function<void(Expected<std::uint64_t>)>) override {}

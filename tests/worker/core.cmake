@@ -6,6 +6,8 @@ celeriac_test(worker_decisions_test
 
 celeriac_test(worker_control_test SOURCES gossip_test.cpp events_test.cpp mailbox_test.cpp control_test.cpp LIBS celeriac_worker)
 
+celeriac_test(worker_health_test SOURCES health_test.cpp LIBS celeriac_worker)
+
 # Celery's own client (Debian's packages) against the conformance worker and a private Redis.
 find_program(DEBIAN_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
 if(DEBIAN_PYTHON3 AND TARGET conformance_worker)
