@@ -23,6 +23,7 @@
 #include "cli/settings_command.hpp"
 #include "cli/shell_completion_command.hpp"
 #include "cli/status_command.hpp"
+#include "cli/tasks_command.hpp"
 #include "cli/worker_command.hpp"
 #if CELERIAC_TASKS
 #include "cli/db_command.hpp"
@@ -49,6 +50,7 @@ const std::vector<Command>& commands() {
     {"import", "put exported messages back", import_command},
     {"dead", "list, show, requeue or discard dead letters", dead_command},
     {"eta", "list, run or cancel messages that wait for their time", eta_command},
+    {"tasks", "list, show, retry or cancel tasks, from the ledger", tasks_command},
     {"status", "show which nodes are online", status_command},
     {"inspect", "ask nodes what they do", inspect_command},
     {"control", "tell nodes what to do", control_command},

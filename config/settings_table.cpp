@@ -16,7 +16,8 @@ using Result = SettingResult<void>;
 
 constexpr std::string_view general = "General and broker", tasks = "Tasks", worker = "Worker",
                            results = "Results", security = "Signed messages", beat = "Beat",
-                           invoices = "The invoice application", models = "Language models", mail = "Mail";
+                           ledger = "The ledger of runs", invoices = "The invoice application",
+                           models = "Language models", mail = "Mail";
 
 template <auto Member>
 Result set_member(Settings& settings, const Json& value, Warnings& warnings) {
@@ -319,6 +320,10 @@ std::vector<SettingInfo> build_table() {
                                       "at most this long between two looks at the schedule; 0: 300"),
       row<&S::beat_cron_starting_deadline>(beat, "beat_cron_starting_deadline",
                                            "a missed crontab is not made up for when it is older"),
+
+      row<&S::ledger_url>(ledger, "ledger_url",
+                          "PostgreSQL that keeps every run, for history and search (not in Celery)"),
+      row<&S::ledger_expires>(ledger, "ledger_expires", "older runs are deleted; 0: never (not in Celery)"),
 
       row<&S::database_url>(invoices, "database_url", "PostgreSQL that holds the invoices"),
       row<&S::storage_root>(invoices, "storage_root", "folder behind storage:// addresses"),

@@ -36,6 +36,7 @@ target_sources(celeriac_worker PRIVATE
   monitor/monitor.cpp
   monitor/monitor_server.cpp
   monitor/process_metrics.cpp
+  monitor/run_ledger.cpp
   monitor/run_metrics.cpp
   node_name.cpp
   pidfile.cpp

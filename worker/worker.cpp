@@ -496,10 +496,11 @@ void Worker::close_connections() {
         log(LogLevel::warning, fmt::format("Restoring {} unacknowledged message(s)", restored));
       }
       pool_->stop([this] {
-        monitor_->stop();
-        signals_.cancel();
-        stop_timer_.cancel();
-        io_.stop();
+        monitor_->stop([this] {
+          signals_.cancel();
+          stop_timer_.cancel();
+          io_.stop();
+        });
       });
     });
   });

@@ -1,6 +1,6 @@
 // Frames of a slot that has been taken over: whatever is read is written again as the same bytes.
-#include "check.hpp"
 #include "worker/pool/ipc.hpp"
+#include "check.hpp"
 
 #include <cstddef>
 #include <cstdint>

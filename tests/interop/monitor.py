@@ -1,6 +1,6 @@
-"""Probes, metrics and watchdog of a running worker.
+"""Probes, metrics, watchdog and the ledger of a running worker.
 
-    monitor.py --worker INTEROP_WORKER --docker FOLDER
+    monitor.py --worker INTEROP_WORKER --celeriac CELERIAC --docker FOLDER
 """
 import json
 import os
@@ -16,7 +16,8 @@ import urllib.request
 import stage
 from stage import Stage, free_port, wait_for
 
-ARGUMENTS = stage.arguments(docker="")
+ARGUMENTS = stage.arguments(celeriac="", docker="")
+CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("CELERY", "CELERIAC"))}
 
 
 class Monitor(unittest.TestCase):
@@ -192,6 +193,83 @@ class Monitor(unittest.TestCase):
         self.assertEqual(query("/api/v1/query?query=sum(celery_task_succeeded_total)")["result"][0]["value"][1], "1")
         names = {r["name"] for g in query("/api/v1/rules")["groups"] for r in g["rules"]}
         self.assertIn("CeleryQueueBacklog", names)
+
+    # ---- the ledger ----
+
+    def ledger(self):
+        return "postgresql://" + self.stage.postgres()
+
+    def tasks(self, ledger, *args, code=0):
+        done = subprocess.run([ARGUMENTS.celeriac, "-b", self.url, "tasks", *args, "--json"], capture_output=True, text=True,
+                              env={**CLEAN, "CELERY_LEDGER_URL": ledger}, timeout=60)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return json.loads(done.stdout) if code == 0 else done.stderr
+
+    def test_every_run_is_in_the_ledger(self):
+        ledger = self.ledger()
+        self.worker("ledger_url=" + ledger, pool="prefork")
+        added = self.send("interop.add", [1, 2])
+        failed = self.send("interop.fail", ["ValueError", ["password=hunter2 no"]])
+        retried = self.send("interop.retry", ["x", 2])
+        expired = self.send("interop.add", [1, 2], expires=-1)
+        self.assertEqual(added.get(timeout=20), 3)
+        self.assertEqual(retried.get(timeout=20), ["x", 2])
+        wait_for(lambda: len(self.tasks(ledger, "ls")) == 6, 20, "six rows")
+        (row,) = self.tasks(ledger, "show", added.id)
+        self.assertEqual((row["state"], row["task"], row["queue"], row["attempt"], row["worker"], row["result"], row["args"]),
+                         ("SUCCESS", "interop.add", "q", 1, "w1@interop", "3.0", "[1, 2]"))
+        self.assertGreater(row["peak_rss_kib"], 1000)
+        self.assertLessEqual(row["started"], row["ended"])
+        (row,) = self.tasks(ledger, "show", failed.id)
+        self.assertEqual(row["state"], "FAILURE")
+        self.assertNotIn("hunter2", json.dumps(row))
+        self.assertRegex(row["cause"], "^ValueError: ")
+        self.assertEqual([r["state"] for r in self.tasks(ledger, "show", retried.id)], ["SUCCESS", "RETRY", "RETRY"])
+        self.assertEqual([r["attempt"] for r in self.tasks(ledger, "show", retried.id)], [3, 2, 1])
+        (row,) = self.tasks(ledger, "show", expired.id)
+        self.assertEqual((row["state"], row["started"]), ("REVOKED", None))
+        ids = lambda *a: [r["id"] for r in self.tasks(ledger, "ls", *a)]
+        self.assertEqual(ids("--state", "FAILURE"), [failed.id])
+        self.assertEqual(ids("--words", "valueerror password"), [failed.id])
+        self.assertEqual(ids("--task", "interop.fail", "-Q", "q"), [failed.id])
+        self.assertEqual(ids("-Q", "other"), [])
+        newest = self.tasks(ledger, "ls", "--limit", "2")
+        self.assertEqual(len(ids("--before", str(newest[-1]["run"]))), 4)
+        self.assertIn("knows no run", self.tasks(ledger, "show", "nothing", code=1))
+        odd = self.send("interop.fail", ["KeyError", ["nul \x00 surrogate \ud800 odd"]])  # no text of PostgreSQL's
+        wait_for(lambda: ids("--words", "odd") == [odd.id], 20, "the odd row")
+        again = self.send("interop.effect", [0])
+        again.get(timeout=20)
+        wait_for(lambda: ids("--task", "interop.effect"), 20, "the row")
+        self.assertEqual(self.tasks(ledger, "retry", again.id, "--yes"), {"id": again.id, "queue": "q"})
+        wait_for(lambda: self.redis.client.get("effect:" + again.id) == b"2", 20, "the second run")
+        self.assertEqual(self.tasks(ledger, "cancel", again.id)["workers"], 1)
+
+    def test_the_ledger_catches_up_after_its_server_was_away(self):
+        ledger = self.ledger()
+        worker = self.worker("ledger_url=" + ledger)
+        self.send("interop.add", [1, 2]).get(timeout=20)
+        wait_for(lambda: len(self.tasks(ledger, "ls")) == 1, 20, "the first row")
+        postgres = next(p for p in self.stage.processes if "postgres" in " ".join(p.args))
+        postgres.send_signal(signal.SIGQUIT)
+        postgres.wait(30)
+        for n in range(5):
+            self.assertEqual(self.send("interop.add", [n, 2]).get(timeout=20), n + 2)
+        self.stage.run("postgres", postgres.args)
+        ready = ["pg_isready", "-q", "-d", ledger]
+        wait_for(lambda: subprocess.run(ready).returncode == 0, 30, "postgres")
+        wait_for(lambda: len(self.tasks(ledger, "ls")) == 6, 60, "the other rows")
+        self.send("interop.add", [9, 9]).get(timeout=20)
+        worker.terminate()
+        self.assertEqual(worker.wait(30), 0)
+        self.assertEqual(len(self.tasks(ledger, "ls")), 7)
+
+    def test_a_worker_ends_although_the_ledgers_server_is_away(self):
+        worker = self.worker("ledger_url=postgresql://nobody@127.0.0.1:1/none")
+        self.assertEqual(self.send("interop.add", [1, 2]).get(timeout=20), 3)
+        worker.terminate()
+        self.assertEqual(worker.wait(30), 0)
+        self.assertIn("could not be written", self.stage.log("w1"))
 
 
 if __name__ == "__main__":

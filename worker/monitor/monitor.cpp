@@ -20,7 +20,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds ask_interval{1000};
-constexpr std::chrono::seconds metrics_patience{2};
+constexpr std::chrono::seconds metrics_patience{2}, ledger_patience{5};
+constexpr std::chrono::hours expire_interval{1};
 
 // Microseconds in the environment, for this process; we speak twice as often.
 double watchdog_interval() {
@@ -39,6 +40,8 @@ Monitor::Monitor(boost::asio::io_context& io, const Settings& settings, Broker& 
       node_(std::move(node)),
       ask_timer_(io),
       watchdog_timer_(io),
+      expire_timer_(io),
+      stop_timer_(io),
       watchdog_interval_(watchdog_interval()) {}
 
 Expected<std::unique_ptr<Monitor>> Monitor::create(boost::asio::io_context& io, const Settings& settings,
@@ -47,18 +50,32 @@ Expected<std::unique_ptr<Monitor>> Monitor::create(boost::asio::io_context& io, 
     return unexpected("worker_metrics_port: must be from 0 to 65535");
   std::unique_ptr<Monitor> monitor(new Monitor(io, settings, broker, std::move(node)));
   if (settings.worker_metrics_port) monitor->metrics_ = std::make_unique<RunMetrics>(monitor->node_);
+  auto ledger = Ledger::connect(io, settings);
+  if (!ledger) return tl::unexpected(ledger.error());
+  if (*ledger) {
+    monitor->ledger_ = std::move(*ledger);
+    monitor->run_ledger_ = std::make_unique<RunLedger>(*monitor->ledger_, monitor->node_,
+                                                       content_types(settings.accept_content));
+  }
   return monitor;
 }
 
 std::vector<RunObserver*> Monitor::observers() {
   std::vector<RunObserver*> out;
   if (metrics_) out.push_back(metrics_.get());
+  if (run_ledger_) out.push_back(run_ledger_.get());
   return out;
 }
 
 Expected<void> Monitor::start(const Consumer& consumer, const Pool& pool) {
   consumer_ = &consumer;
   pool_ = &pool;
+  if (ledger_) {
+    ledger_->start([this](BrokerState state, const std::string& what) {
+      if (state == BrokerState::lost) log(LogLevel::error, "ledger " + ledger_->display_url() + ": " + what);
+    });
+    expire();
+  }
   if (watchdog_interval_ > 0) feed_watchdog();
   if (!settings_.worker_metrics_port) return {};
   auto server = MonitorServer::listen(
@@ -95,6 +112,19 @@ void Monitor::feed_watchdog() {
   watchdog_timer_.expires_after(milliseconds(static_cast<std::int64_t>(watchdog_interval_ * 1000)));
   watchdog_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) feed_watchdog();
+  });
+}
+
+void Monitor::expire() {
+  ledger_->expire([this](const Expected<std::uint64_t>& deleted) {
+    if (!deleted)
+      log(LogLevel::error, deleted.error().what);
+    else if (*deleted > 0)
+      log(LogLevel::info, "ledger: deleted " + std::to_string(*deleted) + " old runs");
+  });
+  expire_timer_.expires_after(expire_interval);
+  expire_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) expire();
   });
 }
 
@@ -154,6 +184,14 @@ std::string Monitor::metrics_text(const std::vector<QueueInfo>& queues) const {
   add("celeriac_ready", "1 when /readyz says so.", worker(health_.ready(now) ? 1 : 0));
   add("celeriac_results_pending", "Results and follow-up messages not yet confirmed.",
       worker(static_cast<double>(consumer_->pending_writes())));
+  if (ledger_) {
+    add("celeriac_ledger_waiting_rows", "Runs not yet in the ledger.",
+        worker(static_cast<double>(ledger_->waiting())));
+    families.push_back(counter("celeriac_ledger_written_rows_total", "Runs written to the ledger.",
+                               static_cast<double>(ledger_->written())));
+    families.push_back(counter("celeriac_ledger_dropped_rows_total", "Runs the ledger could not take.",
+                               static_cast<double>(ledger_->dropped())));
+  }
   struct Depth {
     const char *name, *help;
     double (*value)(const QueueInfo&);
@@ -181,10 +219,25 @@ std::string Monitor::metrics_text(const std::vector<QueueInfo>& queues) const {
   return prometheus::TextSerializer().Serialize(families);
 }
 
-void Monitor::stop() {
-  ask_timer_.cancel();
-  watchdog_timer_.cancel();
+void Monitor::stop(std::function<void()> done) {
+  if (std::exchange(stopped_, true)) return done();
+  for (auto* timer : {&ask_timer_, &watchdog_timer_, &expire_timer_}) timer->cancel();
   server_.reset();
+  if (!ledger_) return done();
+  auto once = std::make_shared<std::function<void()>>(std::move(done));
+  const auto finish = [this, once] {
+    auto then = std::exchange(*once, nullptr);
+    if (!then) return;
+    stop_timer_.cancel();
+    then();
+  };
+  stop_timer_.expires_after(ledger_patience);
+  stop_timer_.async_wait([this, finish](const boost::system::error_code& error) {
+    if (error) return;
+    log(LogLevel::error, "ledger: " + std::to_string(ledger_->waiting()) + " runs could not be written");
+    finish();
+  });
+  ledger_->stop(finish);
 }
 
 }  // namespace celeriac

@@ -1,0 +1,234 @@
+#include "queues/postgres/ledger_table.hpp"
+
+#include "protocol/utf8.hpp"
+
+#include <charconv>
+
+namespace celeriac::pg {
+namespace {
+
+constexpr std::string_view columns =
+    "task_id, task, queue, state, worker, attempt, received_at, started_at, ended_at, runtime_ms, cpu_ms, "
+    "peak_rss_kib, cause, traceback, args, kwargs, result, root_id, parent_id";
+constexpr std::string_view message_columns = ", headers, body, content_type, content_encoding, priority";
+
+// What a search looks through. The same text stands in the index.
+constexpr std::string_view searched =
+    "to_tsvector('simple', task || ' ' || task_id || ' ' || coalesce(args, '') || ' ' || coalesce(kwargs, "
+    "'') "
+    "|| ' ' || coalesce(cause, '') || ' ' || coalesce(result, ''))";
+
+// PostgreSQL takes valid UTF-8 without NUL, and what a task was given may hold anything.
+std::string clean(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  const char* const end = text.data() + text.size();
+  for (const char* at = text.data(); at < end;) {
+    const char* const begin = at;
+    const auto code = decode_utf8(at, end);
+    if (code > 0) out.append(begin, at);
+    if (code >= 0) continue;
+    out += "\xEF\xBF\xBD";  // U+FFFD
+    at = begin + 1;
+  }
+  return out;
+}
+
+class Columns {
+ public:
+  void text(std::string LedgerRow::*member, bool empty_is_null) {
+    auto array = ArrayParam::of_text();
+    for (const auto& row : rows_)
+      if (empty_is_null && (row.*member).empty())
+        array.add_null();
+      else
+        array.add(clean(row.*member));
+    add(std::move(array), "text[]");
+  }
+  void bytes(std::string LedgerRow::*member) {
+    auto array = ArrayParam::of_bytes();
+    for (const auto& row : rows_) array.add(row.*member);
+    add(std::move(array), "bytea[]");
+  }
+  void number(std::int32_t LedgerRow::*member) {
+    auto array = ArrayParam::of_int4();
+    for (const auto& row : rows_) array.add_int4(row.*member);
+    add(std::move(array), "int4[]");
+  }
+  void time(double LedgerRow::*member) {
+    auto array = ArrayParam::of_timestamp();
+    for (const auto& row : rows_)
+      if (row.*member > 0)
+        array.add_timestamp(row.*member);
+      else
+        array.add_null();
+    add(std::move(array), "timestamp[]");
+  }
+
+  explicit Columns(const std::vector<LedgerRow>& rows) : rows_(rows) {}
+  std::string sql;
+  std::vector<Param> params;
+
+ private:
+  void add(ArrayParam&& array, std::string_view type) {
+    params.push_back(std::move(array).finish());
+    sql += (params.size() == 1 ? "$" : ", $") + std::to_string(params.size()) + "::" + std::string(type);
+  }
+  const std::vector<LedgerRow>& rows_;
+};
+
+double number_of(std::string_view text) {
+  double value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+}  // namespace
+
+std::vector<Statement> create_ledger() {
+  std::vector<Statement> out;
+  // One creator at a time: IF NOT EXISTS alone may fail when two come at once.
+  out.push_back({"SELECT pg_advisory_xact_lock(7308604897068083558)"});
+  out.push_back({R"sql(
+CREATE TABLE IF NOT EXISTS task_runs (
+  run              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  task_id          text NOT NULL,
+  task             text NOT NULL,
+  queue            text NOT NULL,
+  state            text NOT NULL,
+  worker           text NOT NULL,
+  attempt          integer NOT NULL CHECK (attempt > 0),
+  received_at      timestamp,
+  started_at       timestamp,
+  ended_at         timestamp NOT NULL,
+  runtime_ms       integer NOT NULL CHECK (runtime_ms >= 0),
+  cpu_ms           integer NOT NULL CHECK (cpu_ms >= 0),
+  peak_rss_kib     integer NOT NULL CHECK (peak_rss_kib >= 0),
+  cause            text,
+  traceback        text,
+  args             text,
+  kwargs           text,
+  result           text,
+  root_id          text,
+  parent_id        text,
+  headers          text,
+  body             bytea,
+  content_type     text,
+  content_encoding text,
+  priority         integer NOT NULL DEFAULT 0,
+  UNIQUE (task_id, attempt, worker, ended_at)
+))sql"});
+  for (const char* column : {"task", "queue", "state", "worker"})
+    out.push_back({"CREATE INDEX IF NOT EXISTS task_runs_" + std::string(column) + " ON task_runs (" +
+                   column + ", run DESC)"});
+  // Failures of one task or queue, few among many: small, and no cost for what succeeds.
+  for (const char* column : {"task", "queue"})
+    out.push_back({"CREATE INDEX IF NOT EXISTS task_runs_trouble_" + std::string(column) + " ON task_runs (" +
+                   column + ", state, run DESC) WHERE state <> 'SUCCESS'"});
+  out.push_back({"CREATE INDEX IF NOT EXISTS task_runs_ended_at ON task_runs (ended_at)"});
+  out.push_back({"CREATE INDEX IF NOT EXISTS task_runs_words ON task_runs USING gin ((" +
+                 std::string(searched) + "))"});
+  return out;
+}
+
+Statement insert_runs(const std::vector<LedgerRow>& rows) {
+  Columns c(rows);
+  using R = LedgerRow;
+  for (auto member : {&R::task_id, &R::task, &R::queue, &R::state, &R::worker}) c.text(member, false);
+  c.number(&R::attempt);
+  for (auto member : {&R::received, &R::started, &R::ended}) c.time(member);
+  for (auto member : {&R::runtime_ms, &R::cpu_ms, &R::peak_rss_kib}) c.number(member);
+  for (auto member :
+       {&R::cause, &R::traceback, &R::args, &R::kwargs, &R::result, &R::root_id, &R::parent_id, &R::headers})
+    c.text(member, true);
+  c.bytes(&R::body);
+  for (auto member : {&R::content_type, &R::content_encoding}) c.text(member, true);
+  c.number(&R::priority);
+  Statement statement;
+  statement.sql = "INSERT INTO task_runs (" + std::string(columns) + std::string(message_columns) +
+                  ") SELECT * FROM unnest(" + c.sql + ") ON CONFLICT DO NOTHING";
+  statement.params = std::move(c.params);
+  return statement;
+}
+
+Statement select_runs(const LedgerQuery& query) {
+  Statement statement;
+  std::string where;
+  const auto condition = [&](std::string_view sql, Param param) {
+    statement.params.push_back(std::move(param));
+    where +=
+        (where.empty() ? " WHERE " : " AND ") + std::string(sql) + std::to_string(statement.params.size());
+  };
+  if (!query.task_id.empty()) condition("task_id = $", text(query.task_id));
+  if (!query.task.empty()) condition("task = $", text(query.task));
+  if (!query.queue.empty()) condition("queue = $", text(query.queue));
+  if (!query.state.empty()) condition("state = $", text(query.state));
+  if (!query.worker.empty()) condition("worker = $", text(query.worker));
+  if (query.since > 0) condition("ended_at >= $", timestamp(query.since));
+  if (query.until > 0) condition("ended_at < $", timestamp(query.until));
+  if (query.before > 0) condition("run < $", int8(query.before));
+  if (!query.words.empty()) {
+    condition(std::string(searched) + " @@ plainto_tsquery('simple', $", text(clean(query.words)));
+    where += ")";
+  }
+  statement.sql = "SELECT run, " + std::string(columns);
+  // Epochs: what a reader wants are Unix seconds, whatever the session's zone.
+  for (const char* time : {"received_at", "started_at", "ended_at"}) {
+    const auto at = statement.sql.find(time);
+    statement.sql.replace(at, std::string_view(time).size(), "extract(epoch FROM " + std::string(time) + ")");
+  }
+  if (query.with_message) statement.sql += message_columns;
+  statement.params.push_back(int4(query.limit));
+  statement.sql +=
+      " FROM task_runs" + where + " ORDER BY run DESC LIMIT $" + std::to_string(statement.params.size());
+  if (query.with_message) {
+    const auto at = statement.sql.find(", body,");
+    statement.sql.replace(at, 7, ", encode(body, 'hex'),");
+  }
+  return statement;
+}
+
+std::vector<LedgerRow> read_runs(const Rows& rows, bool with_message) {
+  std::vector<LedgerRow> out;
+  out.reserve(static_cast<std::size_t>(rows.size()));
+  for (int i = 0; i < rows.size(); ++i) {
+    int column = 0;
+    const auto next = [&] { return rows.value(i, column++); };
+    const auto integer = [&] { return static_cast<std::int32_t>(number_of(next())); };
+    LedgerRow row;
+    row.run = static_cast<std::int64_t>(number_of(next()));
+    for (auto* member : {&row.task_id, &row.task, &row.queue, &row.state, &row.worker}) *member = next();
+    row.attempt = integer();
+    for (auto* member : {&row.received, &row.started, &row.ended}) *member = number_of(next());
+    row.runtime_ms = integer();
+    row.cpu_ms = integer();
+    row.peak_rss_kib = integer();
+    for (auto* member :
+         {&row.cause, &row.traceback, &row.args, &row.kwargs, &row.result, &row.root_id, &row.parent_id})
+      *member = next();
+    if (with_message) {
+      row.headers = next();
+      const auto hex = next();
+      const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+      for (std::size_t at = 0; at + 1 < hex.size(); at += 2)
+        row.body += static_cast<char>(digit(hex[at]) * 16 + digit(hex[at + 1]));
+      row.content_type = next();
+      row.content_encoding = next();
+      row.priority = integer();
+    }
+    out.push_back(std::move(row));
+  }
+  return out;
+}
+
+Statement expire_runs(double before, std::int32_t limit) {
+  Statement statement;
+  statement.sql =
+      "DELETE FROM task_runs WHERE run IN (SELECT run FROM task_runs WHERE ended_at < $1 ORDER BY ended_at "
+      "LIMIT $2 FOR UPDATE SKIP LOCKED)";
+  statement.params.push_back(timestamp(before));
+  statement.params.push_back(int4(limit));
+  return statement;
+}
+
+}  // namespace celeriac::pg
