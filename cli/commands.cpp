@@ -28,6 +28,7 @@
 #if CELERIAC_TASKS
 #include "cli/db_command.hpp"
 #include "cli/extract_command.hpp"
+#include "cli/http_command.hpp"
 #endif
 
 namespace celeriac {
@@ -59,6 +60,7 @@ const std::vector<Command>& commands() {
     {"list", "show which queues are bound to which exchanges", list_command},
 #if CELERIAC_TASKS
     {"extract", "read invoices from files, without a broker", extract_command},
+    {"http", "take tasks and documents over HTTP", http_command},
     {"db", "look after the schema of the invoice database", db_command},
 #endif
     {"settings", "print the reference of settings", settings_command},

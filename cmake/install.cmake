@@ -26,6 +26,6 @@ install(FILES ${PROJECT_BINARY_DIR}/celeriacConfig.cmake ${PROJECT_BINARY_DIR}/c
 
 install(TARGETS celeriac RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT runtime)
 if(TARGET celeriac_engines)
-  install(TARGETS celeriac_engines celeriac_http celeriac_mime LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/celeriac COMPONENT runtime)
+  install(TARGETS celeriac_engines celeriac_http celeriac_jwt celeriac_mime LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/celeriac COMPONENT runtime)
 endif()
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)

@@ -16,8 +16,8 @@ using Result = SettingResult<void>;
 
 constexpr std::string_view general = "General and broker", tasks = "Tasks", worker = "Worker",
                            results = "Results", security = "Signed messages", beat = "Beat",
-                           ledger = "The ledger of runs", invoices = "The invoice application",
-                           models = "Language models", mail = "Mail";
+                           ledger = "The ledger of runs", http = "The HTTP front end",
+                           invoices = "The invoice application", models = "Language models", mail = "Mail";
 
 template <auto Member>
 Result set_member(Settings& settings, const Json& value, Warnings& warnings) {
@@ -324,6 +324,23 @@ std::vector<SettingInfo> build_table() {
       row<&S::ledger_url>(ledger, "ledger_url",
                           "PostgreSQL that keeps every run, for history and search (not in Celery)"),
       row<&S::ledger_expires>(ledger, "ledger_expires", "older runs are deleted; 0: never (not in Celery)"),
+
+      row<&S::http_host>(http, "http_host", "address to listen on (not in Celery)"),
+      row<&S::http_port>(http, "http_port", "port to listen on (not in Celery)"),
+      row<&S::http_jwt_algorithm>(http, "http_jwt_algorithm",
+                                  "of bearer tokens, the only one accepted (not in Celery)", {},
+                                  "HS256 RS256"),
+      row<&S::http_jwt_key>(http, "http_jwt_key",
+                            "HS256: the secret; RS256: file of the public key (not in Celery)"),
+      row<&S::http_allowed_hosts>(http, "http_allowed_hosts",
+                                  "names in the Host header that are answered; * is any (not in Celery)"),
+      row<&S::http_cors_origins>(http, "http_cors_origins",
+                                 "origins whose pages may call the API (not in Celery)"),
+      row<&S::http_max_upload>(http, "http_max_upload", "bytes of an uploaded document (not in Celery)"),
+      row<&S::http_rate_limit>(http, "http_rate_limit",
+                               "requests an hour for each caller; 0: no limit (not in Celery)"),
+      row<&S::http_upload_rate_limit>(http, "http_upload_rate_limit",
+                                      "uploads an hour for each caller; 0: no limit (not in Celery)"),
 
       row<&S::database_url>(invoices, "database_url", "PostgreSQL that holds the invoices"),
       row<&S::storage_root>(invoices, "storage_root", "folder behind storage:// addresses"),

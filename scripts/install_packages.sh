@@ -8,7 +8,7 @@ build="cmake ninja-build ccache mold g++ pkg-config make
   libcurl4-openssl-dev libspdlog-dev libcli11-dev libboost1.81-dev libssl-dev libtomlplusplus-dev
   libexpected-dev zlib1g-dev libbz2-dev libzstd-dev libbrotli-dev liblzma-dev libpugixml-dev libqpdf-dev
   libyaml-cpp-dev libmagic-dev libsqlite3-dev libmemcached-dev libxlsxwriter-dev libhowardhinnant-date-dev
-  libnova-dev tzdata libvalijson-dev libgmime-3.0-dev librabbitmq-dev prometheus-cpp-dev"
+  libnova-dev tzdata libvalijson-dev libgmime-3.0-dev librabbitmq-dev prometheus-cpp-dev libjwt-dev"
 run="tzdata redis-server rabbitmq-server postgresql tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu
   python3 python3-celery python3-redis python3-msgpack python3-yaml python3-psycopg2 python3-sqlalchemy"
 test="doctest-dev prometheus dovecot-imapd memcached python3-memcache python3-cryptography python3-openpyxl python3-venv openssl

@@ -4,7 +4,7 @@ pkg_check_modules(lept REQUIRED IMPORTED_TARGET lept)
 pkg_check_modules(tesseract REQUIRED IMPORTED_TARGET tesseract)
 pkg_check_modules(qpdf REQUIRED IMPORTED_TARGET libqpdf)
 
-target_sources(celeriac_tasks PRIVATE engines/circuit_breaker.cpp engines/file_type.cpp engines/http.cpp engines/load_module.cpp engines/loader.cpp
+target_sources(celeriac_tasks PRIVATE engines/circuit_breaker.cpp engines/file_type.cpp engines/form.cpp engines/http.cpp engines/load_module.cpp engines/loader.cpp
   engines/mime.cpp)
 target_link_libraries(celeriac_tasks PRIVATE ${CMAKE_DL_LIBS} celeriac_config)
 set_source_files_properties(engines/load_module.cpp PROPERTIES
@@ -28,9 +28,9 @@ set_target_properties(celeriac_http PROPERTIES PREFIX "" CXX_VISIBILITY_PRESET h
 target_link_libraries(celeriac_http PRIVATE celeriac_options CURL::libcurl Threads::Threads)
 add_dependencies(celeriac_tasks celeriac_http)
 
-# MIME: GMime, loaded by the first mail.
+# MIME: GMime, loaded by the first mail or form.
 pkg_check_modules(gmime REQUIRED IMPORTED_TARGET GLOBAL gmime-3.0)
-add_library(celeriac_mime MODULE engines/mime_gmime.cpp)
+add_library(celeriac_mime MODULE engines/form_gmime.cpp engines/mime_gmime.cpp)
 set_target_properties(celeriac_mime PROPERTIES PREFIX "" CXX_VISIBILITY_PRESET hidden
   LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 target_link_libraries(celeriac_mime PRIVATE celeriac_options PkgConfig::gmime)

@@ -35,8 +35,14 @@ std::string add_effect(Database& database, const Effect& effect) {
 
 std::vector<ClaimedEffect> claim_effects(Database& database, const std::string& worker, int limit,
                                          int lease_seconds) {
-  return claim(database, "true ORDER BY available_at LIMIT $3",
+  return claim(database, "kind <> 'http' ORDER BY available_at LIMIT $3",
                {worker, std::to_string(lease_seconds), std::to_string(limit)});
+}
+
+std::vector<ClaimedEffect> claim_http_effects(Database& database, const std::string& who, int limit,
+                                              int lease_seconds) {
+  return claim(database, "kind = 'http' ORDER BY available_at LIMIT $3",
+               {who, std::to_string(lease_seconds), std::to_string(limit)});
 }
 
 std::optional<ClaimedEffect> claim_effect(Database& database, const std::string& worker,

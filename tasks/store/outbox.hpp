@@ -17,7 +17,7 @@ namespace celeriac {
 
 struct Effect {
   std::string key;                // names it: the same key again is the same effect
-  std::string kind;               // "task", "webhook", "mail", "delivery"
+  std::string kind;               // "task", "webhook", "mail", "delivery"; "http": http/submissions.hpp
   std::string target;             // a task's name, a URL
   Json payload = Json::object();  // of a task: {"args", "kwargs", "queue"}
 };
@@ -31,9 +31,13 @@ struct ClaimedEffect {
 // In the caller's transaction. Returns the effect's id (UUID), an earlier one's when the key is known.
 std::string add_effect(Database& database, const Effect& effect);
 
-// Claims what is due, oldest first, for `lease_seconds`: nobody else gets it before they are over.
+// Claims what is due, oldest first, for `lease_seconds`: nobody else gets it before they are over. What
+// was accepted over HTTP is left to the front ends.
 std::vector<ClaimedEffect> claim_effects(Database& database, const std::string& worker, int limit,
                                          int lease_seconds);
+// The same for what was accepted over HTTP.
+std::vector<ClaimedEffect> claim_http_effects(Database& database, const std::string& who, int limit,
+                                              int lease_seconds);
 // The same for one; nothing when it is done or another has it.
 std::optional<ClaimedEffect> claim_effect(Database& database, const std::string& worker,
                                           const std::string& id, int lease_seconds);

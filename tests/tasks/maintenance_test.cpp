@@ -76,6 +76,16 @@ TEST_CASE("a broker that is away costs time and no effect; a hopeless effect end
   CHECK(desk.stage.sql("SELECT state FROM outbox WHERE effect_key = 'odd'") == "failed");
 }
 
+TEST_CASE("what was accepted over HTTP is left to the front ends") {
+  Desk desk;
+  desk.database.run(
+      "INSERT INTO outbox (id, effect_key, kind, target, payload) VALUES (gen_random_uuid(), 'http:x', "
+      "'http', "
+      "'t', '{\"args\": \"[]\"}')");
+  CHECK(desk.relay().at("sent") == 0);
+  CHECK(desk.stage.sql("SELECT attempts || ' ' || state FROM outbox") == "0 waiting");
+}
+
 TEST_CASE("several relays at once send each effect once") {
   Desk desk;
   for (int i = 0; i < 60; ++i) desk.add("k" + std::to_string(i));

@@ -1,0 +1,71 @@
+#include "cli/http_command.hpp"
+
+#include "cli/command_line.hpp"
+#include "cli/session.hpp"
+#include "http/front.hpp"
+#include "worker/app.hpp"
+#include "worker/routes.hpp"
+#include "worker/service_manager.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <optional>
+#include <ostream>
+
+namespace celeriac {
+namespace {
+
+constexpr std::chrono::seconds stop_patience{10};
+
+}  // namespace
+
+int http_command(CommandContext& context, const Arguments& args) {
+  auto options = command_options(
+      "celeriac http",
+      "Takes tasks over HTTP and tells what became of them. Needs PostgreSQL (database_url, migrated with "
+      "`celeriac db migrate`); callers show a JWT (http_jwt_key) or an API key.");
+  std::optional<std::string> host;
+  std::optional<int> port;
+  options->add_option("--host", host, "address to listen on; default: http_host");
+  options->add_option("--port", port, "0: any free one; default: http_port")->check(CLI::Range(0, 65535));
+  if (auto code = read_command(context, *options, args)) return *code;
+  auto settings = load_command_settings(context);
+  if (!settings) return exit_code::usage;
+  if (host) settings->http_host = *host;
+  if (port) settings->http_port = *port;
+
+  std::vector<http::TaskEntry> tasks;
+  for (const auto* task : context.app.tasks())
+    if (!task->name.starts_with("celery."))
+      tasks.push_back({task->name, route(task->name, *settings, context.app), task->options.params});
+  std::signal(SIGPIPE, SIG_IGN);
+  boost::asio::io_context io{1};
+  auto front = http::Front::create(io, *settings, std::move(tasks));
+  if (!front) {
+    context.err << "Error: " << front.error().what << "\n";
+    return exit_code::usage;
+  }
+  if (auto started = (*front)->start(); !started) {
+    context.err << "Error: " << started.error().what << "\n";
+    return exit_code::cannot_create;
+  }
+  context.out << "celeriac http on http://" << settings->http_host << ":" << (*front)->port() << std::endl;
+  notify_service_manager("READY=1");
+  boost::asio::steady_timer patience(io);
+  boost::asio::signal_set signals(io, SIGTERM, SIGINT);
+  signals.async_wait([&](const boost::system::error_code& error, int) {
+    if (error) return;
+    notify_service_manager("STOPPING=1");
+    patience.expires_after(stop_patience);
+    patience.async_wait([&](const boost::system::error_code& late) {
+      if (!late) io.stop();
+    });
+    (*front)->stop([&] { io.stop(); });
+  });
+  io.run();
+  return exit_code::ok;
+}
+
+}  // namespace celeriac

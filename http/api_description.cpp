@@ -1,0 +1,142 @@
+// The API's own description, OpenAPI 3.1: one operation for each route, and one for each task.
+#include "http/front.hpp"
+
+#include "config/version.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+namespace celeriac::http {
+namespace {
+
+Json parameters_of(const std::string& path) {
+  Json out = Json::array();
+  for (std::size_t at = path.find('{'); at != path.npos; at = path.find('{', at + 1)) {
+    const auto name = path.substr(at + 1, path.find('}', at) - at - 1);
+    out.push_back(
+        Json{{"name", name}, {"in", "path"}, {"required", true}, {"schema", Json{{"type", "string"}}}});
+  }
+  return out;
+}
+
+Json answers(bool open) {
+  const Json error = Json{
+      {"description", "problem"},
+      {"content",
+       Json{{"application/problem+json", Json{{"schema", Json{{"$ref", "#/components/schemas/Problem"}}}}}}}};
+  Json out = Json{{"default", error}, {"2XX", Json{{"description", "done"}}}};
+  if (!open) out["401"] = error;
+  return out;
+}
+
+Json send_operation(const TaskEntry& task) {
+  Json kwargs = Json::object();
+  for (const auto& name : task.params) kwargs[name] = Json::object();
+  Json args = Json{{"type", "array"}}, named = Json{{"type", "object"}, {"properties", kwargs}};
+  if (!task.params.empty()) {
+    args["maxItems"] = task.params.size();
+    named["additionalProperties"] = false;
+  }
+  const Json time = Json{{"type", Json::array({"string", "number"})}};
+  const Json schema =
+      Json{{"type", "object"},
+           {"additionalProperties", false},
+           {"properties", Json{{"args", args},
+                               {"kwargs", named},
+                               {"countdown", Json{{"type", "number"}, {"minimum", 0}}},
+                               {"eta", time},
+                               {"expires", time},
+                               {"priority", Json{{"type", "integer"}, {"minimum", 0}, {"maximum", 255}}},
+                               {"queue", Json{{"type", "string"}}}}}};
+  const Json headers =
+      Json::array({Json{{"name", "Idempotency-Key"},
+                        {"in", "header"},
+                        {"schema", Json{{"type", "string"}, {"maxLength", 130}}}},
+                   Json{{"name", "Prefer"},
+                        {"in", "header"},
+                        {"schema", Json{{"type", "string"}, {"examples", Json::array({"wait=10"})}}}}});
+  Json out = Json{{"operationId", "send." + task.name},
+                  {"summary", "Send " + task.name + " to queue " + task.queue},
+                  {"parameters", headers},
+                  {"requestBody", Json{{"content", Json{{"application/json", Json{{"schema", schema}}}}}}},
+                  {"responses", answers(false)}};
+  out["responses"]["202"] =
+      Json{{"description", "accepted"},
+           {"headers", Json{{"Location", Json{{"schema", Json{{"type", "string"}}}}},
+                            {"Retry-After", Json{{"schema", Json{{"type", "integer"}}}}}}}};
+  return out;
+}
+
+Json description(const std::vector<Route>& routes, const std::vector<TaskEntry>& tasks) {
+  Json paths = Json::object();
+  for (const auto& route : routes) {
+    if (route.path == "/api/v1/tasks/{name}") continue;  // named one by one below
+    std::string method = route.method;
+    std::transform(method.begin(), method.end(), method.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
+    Json operation = Json{{"summary", route.summary},
+                          {"operationId", method + route.path},
+                          {"parameters", parameters_of(route.path)},
+                          {"responses", answers(route.access == Access::anybody)}};
+    if (route.access == Access::anybody) operation["security"] = Json::array();
+    paths[route.path][method] = std::move(operation);
+  }
+  for (const auto& task : tasks) paths["/api/v1/tasks/" + task.name]["post"] = send_operation(task);
+  const Json problem_schema = Json{{"type", "object"},
+                                   {"required", Json::array({"type", "title", "status"})},
+                                   {"properties", Json{{"type", Json{{"type", "string"}}},
+                                                       {"title", Json{{"type", "string"}}},
+                                                       {"status", Json{{"type", "integer"}}},
+                                                       {"detail", Json{{"type", "string"}}},
+                                                       {"errors", Json{{"type", "array"}}}}}};
+  return Json{{"openapi", "3.1.0"},
+              {"info", Json{{"title", "celeriac"}, {"version", std::string(version())}}},
+              {"security", Json::array({Json{{"bearer", Json::array()}}, Json{{"key", Json::array()}}})},
+              {"paths", paths},
+              {"components",
+               Json{{"schemas", Json{{"Problem", problem_schema}}},
+                    {"securitySchemes",
+                     Json{{"bearer", Json{{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "JWT"}}},
+                          {"key", Json{{"type", "apiKey"}, {"in", "header"}, {"name", "X-API-Key"}}}}}}}};
+}
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '<')
+      out += "&lt;";
+    else if (c == '&')
+      out += "&amp;";
+    else
+      out += c;
+  }
+  return out;
+}
+
+}  // namespace
+
+void Front::add_document_routes() {
+  router_.add(
+      {"GET", "/api/v1/openapi.json", Access::anybody, "This description",
+       [this](Request, Respond respond) { respond(json(200, description(router_.routes(), tasks_))); }});
+  router_.add(
+      {"GET", "/docs", Access::anybody, "This description, to read", [this](Request, Respond respond) {
+         Response response;
+         response.content_type = "text/html; charset=utf-8";
+         response.body =
+             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>celeriac API</title>"
+             "<h1>celeriac API</h1><p><a href=\"/api/v1/openapi.json\">OpenAPI 3.1</a></p><table>"
+             "<tr><th>Method<th>Path<th>Meaning</tr>";
+         for (const auto& route : router_.routes())
+           response.body += "<tr><td>" + route.method + "<td><code>" + escaped(route.path) + "</code><td>" +
+                            escaped(route.summary) + "</tr>";
+         response.body += "</table><h2>Tasks</h2><ul>";
+         for (const auto& task : tasks_)
+           response.body += "<li><code>POST /api/v1/tasks/" + escaped(task.name) + "</code> to queue " +
+                            escaped(task.queue) + "</li>";
+         response.body += "</ul></html>\n";
+         respond(std::move(response));
+       }});
+}
+
+}  // namespace celeriac::http

@@ -1,0 +1,75 @@
+#include "http/authenticator.hpp"
+
+#include "http/rows.hpp"
+#include "http/token.hpp"
+
+#include <openssl/evp.h>
+#include <array>
+
+namespace celeriac::http {
+Expected<TokenVerifier> TokenVerifier::create(const std::string& algorithm, const std::string& key) {
+  if (algorithm == "HS256" && !key.empty() && key.size() < 32)
+    return unexpected("http_jwt_key: a secret for HS256 has at least 32 bytes");
+  if (!key.empty())
+    if (auto loaded = load_token_module(); !loaded) return unexpected("http_jwt_key: " + loaded.error().what);
+  TokenVerifier verifier;
+  verifier.algorithm_ = algorithm;
+  verifier.key_ = key;
+  return verifier;
+}
+
+Expected<Caller> TokenVerifier::verify(const std::string& token, double now) const {
+  if (key_.empty()) return unexpected("no http_jwt_key is configured");
+  if (token.size() > 8192) return unexpected("the token is too long");
+  const auto claims = read_token(token, algorithm_, key_);
+  if (!claims) return tl::unexpected(claims.error());
+  if (claims->exp <= 0) return unexpected("the token has no exp");
+  if (static_cast<double>(claims->exp) <= now) return unexpected("the token has expired");
+  if (static_cast<double>(claims->nbf) > now + 60) return unexpected("the token is not valid yet");
+  if (!claims->sub || !is_uuid(*claims->sub)) return unexpected("the token's sub is no UUID");
+  Caller caller;
+  caller.user_id = *claims->sub;
+  caller.role = claims->role == "admin" ? "admin" : "user";
+  if (claims->tasks) {
+    auto tasks = parse_json(*claims->tasks, {65536, 4});
+    if (!tasks || !tasks->is_array()) return unexpected("the token's tasks are no array");
+    for (const auto& name : *tasks) {
+      if (!name.is_string()) return unexpected("the token's tasks are no names");
+      caller.tasks.push_back(name.get<std::string>());
+    }
+    if (caller.tasks.empty()) caller.tasks.emplace_back();  // an empty list allows nothing
+  }
+  return caller;
+}
+
+std::string sha256_hex(std::string_view bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr);
+  std::string out;
+  for (unsigned i = 0; i < size; ++i) {
+    out += "0123456789abcdef"[digest[i] >> 4];
+    out += "0123456789abcdef"[digest[i] & 15];
+  }
+  return out;
+}
+
+Caller find_api_key(Database& database, const std::string& key) {
+  // By digest: how long the look-up takes says nothing about the key.
+  const auto rows = database.run(
+      "SELECT u.id, u.role, k.permissions FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.key_hash "
+      "= $1 "
+      "AND k.is_active AND u.is_active AND u.deleted_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > "
+      "now())",
+      {sha256_hex(key)});
+  Caller caller;
+  if (rows.empty()) return caller;
+  caller.user_id = rows.str(0, 0);
+  caller.role = rows.text(0, 1) == "admin" ? "admin" : "user";
+  if (auto names = parse_json(rows.text(0, 2)); names && names->is_array())
+    for (const auto& name : *names)
+      if (name.is_string()) caller.tasks.push_back(name.get<std::string>());
+  return caller;
+}
+
+}  // namespace celeriac::http

@@ -1,0 +1,32 @@
+// Who asks: a JWT in `Authorization: Bearer`, of the one algorithm that is configured, or an API key in
+// `X-API-Key`, of which the database knows only the SHA-256.
+#pragma once
+
+#include "http/exchange.hpp"
+#include "protocol/error.hpp"
+#include "tasks/store/database.hpp"
+
+#include <string>
+
+namespace celeriac::http {
+
+class TokenVerifier {
+ public:
+  // `key`: the secret (HS256, at least 32 bytes) or the public key in PEM (RS256). An empty key refuses
+  // every token.
+  static Expected<TokenVerifier> create(const std::string& algorithm, const std::string& key);
+
+  // `now` in Unix seconds. Claims: sub (the user's UUID) and exp are required; nbf, role ("user" unless
+  // "admin") and tasks (names) are honoured. The Error is for the log, not for the caller.
+  Expected<Caller> verify(const std::string& token, double now) const;
+
+ private:
+  std::string algorithm_, key_;
+};
+
+// Nobody when no such key is active.
+Caller find_api_key(Database& database, const std::string& key);
+
+std::string sha256_hex(std::string_view bytes);
+
+}  // namespace celeriac::http

@@ -1,0 +1,52 @@
+#include "http/exchange.hpp"
+
+#include <boost/beast/http/status.hpp>
+#include <boost/url/parse.hpp>
+#include <boost/url/pct_string_view.hpp>
+#include <boost/url/url_view.hpp>
+
+namespace celeriac::http {
+
+const std::string& Request::header(const std::string& name) const {
+  static const std::string none;
+  const auto found = headers.find(name);
+  return found == headers.end() ? none : found->second;
+}
+
+std::map<std::string, std::string> Request::query_values() const {
+  std::map<std::string, std::string> out;
+  const std::string reference = "?" + query;  // what is parsed looks into it
+  const auto parsed = boost::urls::parse_relative_ref(reference);
+  if (!parsed) return out;
+  for (const auto& pair : parsed->params()) out.emplace(pair.key, pair.value);
+  return out;
+}
+
+Response json(unsigned status, const Json& body) {
+  Response response;
+  response.status = status;
+  response.body = dump_json(body) + "\n";
+  return response;
+}
+
+Response problem(unsigned status, std::string_view type, std::string_view title, std::string_view detail) {
+  Json body = Json::object();
+  body["type"] = "urn:celeriac:problem:" + std::string(type);
+  body["title"] = title;
+  body["status"] = status;
+  if (!detail.empty()) body["detail"] = detail;
+  auto response = json(status, body);
+  response.content_type = "application/problem+json";
+  return response;
+}
+
+std::optional<std::string> percent_decoded(std::string_view text) {
+  const auto encoded = boost::urls::make_pct_string_view(text);
+  if (!encoded) return std::nullopt;
+  std::string out;
+  encoded->decode({}, boost::urls::string_token::assign_to(out));
+  if (out.find('\0') != out.npos) return std::nullopt;
+  return out;
+}
+
+}  // namespace celeriac::http

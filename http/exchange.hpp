@@ -1,0 +1,74 @@
+// A request and its answer, free of the library that carried them.
+#pragma once
+
+#include "protocol/json.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace celeriac::http {
+
+// Who asks, as far as it was proven.
+struct Caller {
+  std::string user_id;             // UUID; empty: nobody
+  std::string role;                // "user" or "admin"
+  std::vector<std::string> tasks;  // names this caller may send; empty: all
+  bool known() const { return !user_id.empty(); }
+  bool admin() const { return role == "admin"; }
+};
+
+struct Request {
+  std::string method, path, query;             // path is decoded, query is not
+  std::map<std::string, std::string> headers;  // names in lower case
+  std::string body;
+  std::string body_file;  // a spooled upload instead of `body`: a path that holds until the answer
+  std::string remote;     // the peer's address
+  std::string id;         // X-Request-Id: the caller's when it is harmless, else ours
+  Caller caller;
+  std::map<std::string, std::string> params;  // of the route: {name}
+
+  const std::string& header(const std::string& name) const;
+  std::map<std::string, std::string> query_values() const;
+};
+
+// The body of an answer that goes on: pieces leave as they come. One loop.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  virtual void send(std::string piece) = 0;  // nothing happens once it is closed
+  virtual void end() = 0;
+  virtual bool closed() const = 0;  // ended, or the reader has gone
+};
+
+struct Response {
+  unsigned status = 200;
+  std::vector<std::pair<std::string, std::string>> headers = {};
+  std::string body = {};
+  std::string content_type = "application/json";
+  // Instead of `body`: called once the header has been written.
+  std::function<void(std::shared_ptr<Stream>)> stream = {};
+
+  Response& with(std::string name, std::string value) {
+    headers.emplace_back(std::move(name), std::move(value));
+    return *this;
+  }
+};
+
+using Respond = std::function<void(Response)>;
+
+Response json(unsigned status, const Json& body);
+// RFC 9457: application/problem+json. `type` is a short name, "unknown-task".
+Response problem(unsigned status, std::string_view type, std::string_view title,
+                 std::string_view detail = {});
+
+// Undoes %XX; nothing when the text is malformed or holds a NUL.
+std::optional<std::string> percent_decoded(std::string_view text);
+
+}  // namespace celeriac::http

@@ -1,0 +1,366 @@
+#include "http/front.hpp"
+
+#include "http/counts.hpp"
+#include "http/rows.hpp"
+#include "protocol/time.hpp"
+#include "protocol/uuid.hpp"
+#include "queues/connect.hpp"
+
+#include <spdlog/spdlog.h>
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace celeriac::http {
+namespace {
+
+constexpr std::uint64_t body_limit = 1u << 20;
+constexpr std::size_t database_threads = 4;
+constexpr int batch = 100, lease_seconds = 60;  // of the outbox
+
+Expected<std::string> key_of(const Settings& settings) {
+  if (settings.http_jwt_algorithm != "RS256" || settings.http_jwt_key.empty()) return settings.http_jwt_key;
+  std::ifstream file(settings.http_jwt_key);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file || text.str().empty()) return unexpected("http_jwt_key: cannot read " + settings.http_jwt_key);
+  return text.str();
+}
+
+bool harmless(std::string_view id) {
+  return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](unsigned char c) {
+    return std::isalnum(c) || c == '-' || c == '_' || c == '.';
+  });
+}
+
+// "example.com:8000" -> "example.com"; "[::1]:8000" -> "[::1]".
+std::string host_only(const std::string& host) {
+  const auto end = host.starts_with('[') ? host.find(']') + 1 : host.find(':');
+  return host.substr(0, end);
+}
+
+}  // namespace
+
+Front::Front(boost::asio::io_context& io, const Settings& settings, std::vector<TaskEntry> tasks,
+             TokenVerifier tokens)
+    : io_(io),
+      settings_(settings),
+      tasks_(std::move(tasks)),
+      tokens_(std::move(tokens)),
+      limit_(settings.http_rate_limit),
+      upload_limit_(settings.http_upload_rate_limit),
+      relay_timer_(io),
+      who_("http-" + uuid4()),
+      counts_(std::make_unique<Counts>()) {
+  add_health_routes();
+  add_task_routes();
+  add_event_routes();
+  add_invoice_routes();
+  add_job_routes();
+  add_document_routes();
+}
+
+Front::~Front() = default;
+
+Expected<std::unique_ptr<Front>> Front::create(boost::asio::io_context& io, const Settings& settings,
+                                               std::vector<TaskEntry> tasks) {
+  if (settings.database_url.empty()) return unexpected("database_url: the front end needs PostgreSQL");
+  if (settings.http_port < 0 || settings.http_port > 65535)
+    return unexpected("http_port: must be from 0 to 65535");
+  auto key = key_of(settings);
+  if (!key) return tl::unexpected(key.error());
+  auto tokens = TokenVerifier::create(settings.http_jwt_algorithm, *key);
+  if (!tokens) return tl::unexpected(tokens.error());
+  std::unique_ptr<Front> front(new Front(io, settings, std::move(tasks), std::move(*tokens)));
+  auto broker = make_broker(io, settings);
+  if (!broker) return tl::unexpected(broker.error());
+  front->broker_ = std::move(*broker);
+  auto results =
+      make_backend(io, settings, settings.result_backend.substr(0, settings.result_backend.find(',')));
+  if (!results) return tl::unexpected(results.error());
+  front->results_ = std::move(*results);
+  front->database_ = std::make_unique<DatabaseThreads>(io, settings.database_url, database_threads);
+  return front;
+}
+
+Expected<void> Front::start() {
+  ServerOptions options;
+  options.host = settings_.http_host;
+  options.port = static_cast<std::uint16_t>(settings_.http_port);
+  options.spool_folder = std::filesystem::temp_directory_path().string();
+  auto server = Server::listen(io_, std::move(options), *this);
+  if (!server) return tl::unexpected(server.error());
+  server_ = std::move(*server);
+  Broker::Handlers handlers;
+  handlers.on_deliveries = [](std::vector<Delivery>&&) {};
+  handlers.on_state = [this](BrokerState state, const std::string& what) {
+    connected_ = state == BrokerState::connected;
+    if (state == BrokerState::lost || state == BrokerState::failed)
+      spdlog::error("broker {}: {}", broker_->display_url(), what);
+    if (connected_) relay();
+  };
+  broker_->start(std::move(handlers));
+  if (results_)
+    results_->start([](BrokerState state, const std::string& what) {
+      if (state == BrokerState::lost) spdlog::error("result store: {}", what);
+    });
+  relay();
+  return {};
+}
+
+void Front::stop(std::function<void()> done) {
+  stopping_ = true;
+  relay_timer_.cancel();
+  const auto disconnect = [this, done = std::move(done)] {
+    broker_->stop([this, done](std::size_t) {
+      if (!settling_ && sent_.empty()) return done();
+      when_settled_ = done;
+      settle_sent();
+    });
+  };
+  server_->stop([this, disconnect] {
+    if (!results_) return disconnect();
+    results_->stop(disconnect);
+  });
+  for (const auto& late : std::exchange(waiting_, {})) (*late)();
+}
+
+// ---- every request ----
+
+std::optional<Response> Front::admit(Request& request, BodyRule& rule) {
+  rule.limit = body_limit;
+  const auto& given = request.header("x-request-id");
+  request.id = harmless(given) ? given : uuid4();
+  const auto refuse = [&](Response response) {
+    decorate(request, response);
+    counts_->count(request.method, "", response.status, 0);
+    return response;
+  };
+  const auto& allowed = settings_.http_allowed_hosts;
+  const auto host = host_only(request.header("host"));
+  if (std::find(allowed.begin(), allowed.end(), "*") == allowed.end() &&
+      std::find(allowed.begin(), allowed.end(), host) == allowed.end())
+    return refuse(problem(421, "unknown-host", "This host name is not served here",
+                          "http_allowed_hosts names those that are."));
+  const auto match = router_.find(request.method, request.path);
+  if (match.route && match.route->upload) {
+    // Nobody unknown fills our disk.
+    if (request.header("authorization").empty() && request.header("x-api-key").empty())
+      return refuse(problem(401, "not-authenticated", "A bearer token or an API key is needed")
+                        .with("WWW-Authenticate", "Bearer"));
+    rule.limit =
+        static_cast<std::uint64_t>(settings_.http_max_upload) + body_limit;  // and the parts around it
+    rule.to_file = true;
+  }
+  return std::nullopt;
+}
+
+void Front::decorate(const Request& request, Response& response) const {
+  response.with("X-Request-Id", request.id)
+      .with("X-Content-Type-Options", "nosniff")
+      .with("X-Frame-Options", "DENY")
+      .with("Referrer-Policy", "no-referrer")
+      .with("Strict-Transport-Security", "max-age=31536000")
+      .with("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+  if (std::none_of(response.headers.begin(), response.headers.end(),
+                   [](const auto& header) { return header.first == "Cache-Control"; }))
+    response.with("Cache-Control", "no-store");
+  const auto& origin = request.header("origin");
+  const auto& origins = settings_.http_cors_origins;
+  if (!origin.empty() && std::find(origins.begin(), origins.end(), origin) != origins.end())
+    response.with("Access-Control-Allow-Origin", origin)
+        .with("Vary", "Origin")
+        .with("Access-Control-Expose-Headers",
+              "Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id");
+}
+
+void Front::serve(Request request, Respond respond) {
+  const auto match = router_.find(request.method, request.path);
+  const double begun = unix_now();
+  // What the answer needs of the request once the handler has it.
+  auto shown = std::make_shared<Request>();
+  shown->id = request.id;
+  shown->headers = request.headers;
+  shown->method = request.method;
+  const std::string path = match.route ? match.route->path : "";
+  Respond finish = [this, shown, path, begun, respond = std::move(respond)](Response response) {
+    decorate(*shown, response);
+    counts_->count(shown->method, path, response.status, unix_now() - begun);
+    respond(std::move(response));
+  };
+  if (request.method == "OPTIONS" && !match.allowed.empty() &&
+      !request.header("access-control-request-method").empty()) {
+    Response answer;
+    answer.status = 204;
+    answer.with("Access-Control-Allow-Methods", match.allowed)
+        .with("Access-Control-Allow-Headers",
+              "Authorization, Content-Type, Idempotency-Key, Prefer, X-API-Key, X-Request-Id")
+        .with("Access-Control-Max-Age", "600");
+    return finish(std::move(answer));
+  }
+  if (!match.route) {
+    if (match.allowed.empty())
+      return finish(problem(404, "not-found", "There is nothing here", request.path));
+    return finish(
+        problem(405, "method-not-allowed", "This method is not for this path").with("Allow", match.allowed));
+  }
+  request.params = match.params;
+  const Route& route = *match.route;
+  if (route.access == Access::anybody) return route.handle(std::move(request), std::move(finish));
+
+  const auto& bearer = request.header("authorization");
+  if (bearer.starts_with("Bearer ")) {
+    auto caller = tokens_.verify(bearer.substr(7), unix_now());
+    if (caller)
+      request.caller = std::move(*caller);
+    else
+      spdlog::info("request {}: refused a token: {}", request.id, caller.error().what);
+    return dispatch(std::move(request), route, std::move(finish));
+  }
+  const auto key = request.header("x-api-key");
+  if (key.empty() || key.size() > 256) return dispatch(std::move(request), route, std::move(finish));
+  auto kept = std::make_shared<Request>(std::move(request));
+  const bool taken = database_->run<Caller>(
+      [key](Database& database) { return find_api_key(database, key); },
+      [this, kept, &route, finish](Caller caller, const DatabaseError* error) {
+        if (error) {
+          spdlog::error("request {}: {}", kept->id, error->what());
+          return finish(
+              problem(503, "database-away", "The database cannot be reached").with("Retry-After", "5"));
+        }
+        kept->caller = std::move(caller);
+        dispatch(std::move(*kept), route, finish);
+      });
+  if (!taken) finish(problem(503, "busy", "Too many requests are under way").with("Retry-After", "1"));
+}
+
+bool Front::refuse_caller(const Request& request, const Route& route, const Respond& respond) {
+  if (!request.caller.known()) {
+    respond(problem(401, "not-authenticated", "A bearer token or an API key is needed")
+                .with("WWW-Authenticate", "Bearer"));
+    return true;
+  }
+  if (route.access == Access::admin && !request.caller.admin()) {
+    respond(problem(403, "not-allowed", "Only administrators may do this"));
+    return true;
+  }
+  return false;
+}
+
+void Front::dispatch(Request request, const Route& route, Respond respond) {
+  // Guessing is limited too, by address.
+  const auto who = request.caller.known() ? request.caller.user_id : request.remote;
+  const auto verdict = limit_.count(who, unix_now());
+  if (limit_.limit() > 0) {
+    const auto policy = "\"default\";q=" + std::to_string(limit_.limit()) + ";w=3600";
+    const auto state =
+        "\"default\";r=" + std::to_string(verdict.left) + ";t=" + std::to_string(verdict.reset);
+    respond = [policy, state, respond = std::move(respond)](Response response) {
+      response.with("RateLimit-Policy", policy).with("RateLimit", state);
+      respond(std::move(response));
+    };
+  }
+  if (!verdict.allowed)
+    return respond(
+        problem(429, "rate-limit", "Too many requests").with("Retry-After", std::to_string(verdict.reset)));
+  if (refuse_caller(request, route, respond)) return;
+  route.handle(std::move(request), std::move(respond));
+}
+
+void Front::add_query(std::string method, std::string path, Access access, std::string summary,
+                      std::function<Response(Database&, const Request&)> work) {
+  router_.add({std::move(method), std::move(path), access, std::move(summary),
+               [this, work = std::move(work)](Request request, Respond respond) {
+                 const auto id = request.params.find("id");
+                 if (id != request.params.end() && !is_uuid(id->second))
+                   return respond(problem(404, "unknown-id", "This is no id"));
+                 in_database([work, request = std::move(request)](
+                                 Database& database) { return work(database, request); },
+                             std::move(respond));
+               }});
+}
+
+void Front::in_database(std::function<Response(Database&)> work, Respond respond) {
+  const bool taken =
+      database_->run<Response>(std::move(work), [respond](Response response, const DatabaseError* error) {
+        if (!error) return respond(std::move(response));
+        spdlog::error("database: {}", error->what());
+        respond(error->kind == SqlFailure::operational
+                    ? problem(503, "database-away", "The database cannot be reached").with("Retry-After", "5")
+                    : problem(500, "database-error", "The database refused a statement"));
+      });
+  if (!taken) respond(problem(503, "busy", "Too many requests are under way").with("Retry-After", "1"));
+}
+
+// ---- the outbox ----
+
+// After each acceptance and every two seconds: what another process left behind is found, too.
+void Front::relay() {
+  if (stopping_) return;
+  if (relaying_) {
+    relay_again_ = true;
+    return;
+  }
+  relay_timer_.expires_after(std::chrono::seconds(2));
+  relay_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) relay();
+  });
+  settle_sent();
+  if (!connected_) return;
+  relaying_ = true;
+  relay_again_ = false;
+  const bool taken = database_->run<std::vector<ClaimedEffect>>(
+      [who = who_](Database& database) { return claim_http_effects(database, who, batch, lease_seconds); },
+      [this](std::vector<ClaimedEffect> rows, const DatabaseError* error) {
+        relaying_ = false;
+        if (error) return spdlog::error("outbox: {}", error->what());
+        const bool more = rows.size() == batch || relay_again_;
+        for (auto& row : rows) publish(std::move(row));
+        if (more) relay();
+      });
+  if (!taken) relaying_ = false;
+}
+
+void Front::publish(ClaimedEffect effect) {
+  const auto failed = [this, id = effect.id](const std::string& why) {
+    spdlog::error("outbox {}: {}", id, why);
+    (void)database_->run<bool>(
+        [id, why](Database& database) {
+          mark_failed(database, id, why);
+          return true;
+        },
+        [id](bool, const DatabaseError* error) {
+          // Its claim runs out in a minute: it is tried again then.
+          if (error) spdlog::error("outbox {}: {}", id, error->what());
+        });
+  };
+  auto message = message_of(effect.payload);
+  if (!message) return failed(message.error().what);
+  broker_->publish(std::move(*message), [this, failed, id = effect.id](const Status& status) {
+    if (!status.ok()) return failed(status.what);
+    sent_.push_back(id);
+    boost::asio::post(io_, [this] { settle_sent(); });
+  });
+}
+
+void Front::settle_sent() {
+  if (settling_ || sent_.empty()) return;
+  const auto ids = std::make_shared<std::vector<std::string>>(std::exchange(sent_, {}));
+  settling_ = database_->run<bool>(
+      [ids](Database& database) {
+        mark_sent(database, *ids);
+        return true;
+      },
+      [this, ids](bool, const DatabaseError* error) {
+        settling_ = false;
+        // Their claims run out in a minute: they are sent once more, under the same ids.
+        if (error) spdlog::error("outbox: {} sent tasks cannot be told so: {}", ids->size(), error->what());
+        if (sent_.empty() && when_settled_) return std::exchange(when_settled_, nullptr)();
+        settle_sent();
+      });
+  if (!settling_) sent_ = std::move(*ids);  // the next relay tries again
+}
+
+}  // namespace celeriac::http

@@ -1,0 +1,98 @@
+// The front end: accepts tasks and documents, answers what became of them. It runs no task.
+#pragma once
+
+#include "config/settings.hpp"
+#include "http/authenticator.hpp"
+#include "http/database_threads.hpp"
+#include "http/rate_limit.hpp"
+#include "http/read_submission.hpp"
+#include "http/router.hpp"
+#include "http/server.hpp"
+#include "http/submissions.hpp"
+#include "queues/broker.hpp"
+#include "queues/result_backend.hpp"
+#include "tasks/store/outbox.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace celeriac::http {
+
+class Front final : public Service {
+ public:
+  // The Error names the setting that cannot be used.
+  static Expected<std::unique_ptr<Front>> create(boost::asio::io_context& io, const Settings& settings,
+                                                 std::vector<TaskEntry> tasks);
+  ~Front() override;
+
+  // Connects and listens.
+  Expected<void> start();
+  std::uint16_t port() const { return server_->port(); }
+  // Answers what is under way, sends what was accepted if the broker takes it in time, disconnects.
+  void stop(std::function<void()> done);
+
+  std::optional<Response> admit(Request& request, BodyRule& rule) override;
+  void serve(Request request, Respond respond) override;
+
+ private:
+  Front(boost::asio::io_context& io, const Settings& settings, std::vector<TaskEntry> tasks,
+        TokenVerifier tokens);
+
+  void add_task_routes();      // task_api.cpp
+  void add_event_routes();     // event_api.cpp
+  void add_invoice_routes();   // invoice_api.cpp
+  void add_job_routes();       // job_api.cpp
+  void add_health_routes();    // health_api.cpp
+  void add_document_routes();  // api_description.cpp
+
+  void decorate(const Request& request, Response& response) const;
+  void dispatch(Request request, const Route& route, Respond respond);
+  bool refuse_caller(const Request& request, const Route& route, const Respond& respond);
+
+  const TaskEntry* find_task(const Caller& caller, const std::string& name) const;
+  Response unknown_task(const std::string& name) const;
+  void send_task(Request request, Respond respond);
+  void send_batch(Request request, Respond respond);
+  void task_state(Request request, Respond respond);
+  void await_task(const std::string& id, double seconds, Respond respond, Response meanwhile);
+  void cancel_task(Request request, Respond respond);
+  void with_known_task(const Request& request, const Respond& respond, std::function<void(Known)> then);
+  using StateSource = std::function<void(std::function<void(std::optional<Json>, bool final)>)>;
+  void follow(const Request& request, Respond respond, StateSource source);
+  void relay();  // rows of the outbox to the broker
+  void publish(ClaimedEffect effect);
+  void settle_sent();  // tells the database which were sent, all of one turn at once
+
+  // A route whose handler runs on a database thread. {id} in the path is a UUID.
+  void add_query(std::string method, std::string path, Access access, std::string summary,
+                 std::function<Response(Database&, const Request&)> work);
+  // `work` on a database thread; its answer, or 503.
+  void in_database(std::function<Response(Database&)> work, Respond respond);
+
+  boost::asio::io_context& io_;
+  const Settings& settings_;
+  std::vector<TaskEntry> tasks_;
+  TokenVerifier tokens_;
+  RateLimit limit_, upload_limit_;
+  Router router_;
+  std::unique_ptr<DatabaseThreads> database_;
+  std::unique_ptr<Broker> broker_;
+  std::unique_ptr<ResultBackend> results_;  // may be null
+  std::unique_ptr<Server> server_;
+  boost::asio::steady_timer relay_timer_;
+  std::string who_;                                           // as whom rows are claimed
+  std::set<std::shared_ptr<std::function<void()>>> waiting_;  // answers those who wait for results
+  std::vector<std::string> sent_;                             // not yet told to the database
+  std::function<void()> when_settled_;                        // set by stop()
+  bool settling_ = false;
+  bool connected_ = false, relaying_ = false, relay_again_ = false, stopping_ = false;
+  std::shared_ptr<std::size_t> streams_ = std::make_shared<std::size_t>(0);  // answers that go on
+  struct Counts;
+  std::unique_ptr<Counts> counts_;
+};
+
+}  // namespace celeriac::http

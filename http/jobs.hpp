@@ -1,0 +1,16 @@
+// Jobs: the processing of documents, as their owners see it.
+#pragma once
+
+#include "http/exchange.hpp"
+#include "tasks/store/database.hpp"
+
+#include <optional>
+#include <string>
+
+namespace celeriac::http {
+
+// By the job's id, its task's, or that of the invoice it made; the newest. Nothing when the caller has none.
+std::optional<Json> job_state(Database& database, const Caller& caller, const std::string& id);
+Response unknown_job();
+
+}  // namespace celeriac::http

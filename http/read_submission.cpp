@@ -1,0 +1,99 @@
+#include "http/read_submission.hpp"
+
+#include "protocol/time.hpp"
+#include "protocol/uuid.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace celeriac::http {
+namespace {
+
+std::optional<double> read_time(const Json& body, const char* name, Faults& faults) {
+  const auto found = body.find(name);
+  if (found == body.end() || found->is_null()) return std::nullopt;
+  if (found->is_number()) return unix_now() + found->get<double>();
+  if (found->is_string()) {
+    auto time = parse_iso8601(found->get_ref<const std::string&>());
+    if (time) return *time;
+  }
+  faults.add("/" + std::string(name), "must be an ISO 8601 time or seconds from now");
+  return std::nullopt;
+}
+
+}  // namespace
+
+void Faults::add(const std::string& pointer, const std::string& what) {
+  list.push_back(Json{{"pointer", "#" + pointer}, {"detail", what}});
+}
+
+Response bad_body(const Faults& faults) {
+  auto response = problem(422, "body-does-not-fit", "The body does not fit the task");
+  auto body = *parse_json(response.body);
+  body["errors"] = faults.list;
+  response.body = dump_json(body) + "\n";
+  return response;
+}
+
+Submission read_submission(const Json& body, const TaskEntry& task, Faults& faults) {
+  static constexpr std::string_view members[] = {"args",    "kwargs",   "countdown", "eta",
+                                                 "expires", "priority", "queue"};
+  Submission s;
+  s.id = uuid4();
+  s.task = task.name;
+  s.queue = task.queue;
+  if (!body.is_object()) {
+    faults.add("", "must be an object");
+    return s;
+  }
+  for (const auto& [name, value] : body.items())
+    if (name != "task" && std::find(std::begin(members), std::end(members), name) == std::end(members))
+      faults.add("/" + std::string(name), "is not known here");
+  if (const auto args = body.find("args"); args != body.end()) {
+    s.args = *args;
+    if (!s.args.is_array()) faults.add("/args", "must be an array");
+  }
+  if (const auto kwargs = body.find("kwargs"); kwargs != body.end()) {
+    s.kwargs = *kwargs;
+    if (!s.kwargs.is_object()) faults.add("/kwargs", "must be an object");
+  }
+  if (!task.params.empty() && s.args.is_array() && s.args.size() > task.params.size())
+    faults.add("/args", "has more than " + std::to_string(task.params.size()) + " elements");
+  if (!task.params.empty() && s.kwargs.is_object())
+    for (const auto& [name, value] : s.kwargs.items())
+      if (std::find(task.params.begin(), task.params.end(), name) == task.params.end())
+        faults.add("/kwargs/" + name, "the task has no such argument");
+  if (const auto countdown = body.find("countdown"); countdown != body.end()) {
+    if (countdown->is_number() && countdown->get<double>() >= 0)
+      s.eta = unix_now() + countdown->get<double>();
+    else
+      faults.add("/countdown", "must be a number of seconds, not negative");
+  }
+  if (body.contains("eta")) s.eta = read_time(body, "eta", faults);
+  s.expires = read_time(body, "expires", faults);
+  if (const auto priority = body.find("priority"); priority != body.end()) {
+    if (priority->is_number_integer() && *priority >= 0 && *priority <= 255)
+      s.priority = priority->get<int>();
+    else
+      faults.add("/priority", "must be a whole number from 0 to 255");
+  }
+  if (const auto queue = body.find("queue"); queue != body.end()) {
+    if (queue->is_string() && !queue->get_ref<const std::string&>().empty() &&
+        queue->get_ref<const std::string&>().size() <= 255)
+      s.queue = queue->get<std::string>();
+    else
+      faults.add("/queue", "must be a name");
+  }
+  return s;
+}
+
+std::optional<std::string> idempotency_key(const std::string& header) {
+  std::string key = header;
+  if (key.size() >= 2 && key.front() == '"' && key.back() == '"') key = key.substr(1, key.size() - 2);
+  if (key.empty() || key.size() > 128) return std::nullopt;
+  for (const unsigned char c : key)
+    if (c < 0x20 || c > 0x7e || c == '"' || c == '\\') return std::nullopt;
+  return key;
+}
+
+}  // namespace celeriac::http

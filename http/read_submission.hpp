@@ -1,0 +1,33 @@
+// What a caller writes to have a task sent.
+#pragma once
+
+#include "http/exchange.hpp"
+#include "http/submissions.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace celeriac::http {
+
+// A task that may be sent: one registered here, and where it goes.
+struct TaskEntry {
+  std::string name, queue;
+  std::vector<std::string> params;  // names of its arguments; empty: not known
+};
+
+// What is wrong with a body, place by place.
+struct Faults {
+  Json list = Json::array();
+  void add(const std::string& pointer, const std::string& what);  // pointer: RFC 6901, "" is the whole
+};
+Response bad_body(const Faults& faults);
+
+// Members args, kwargs, countdown, eta, expires, priority and queue of a JSON object; in a batch task, too.
+// The id is new. What does not fit goes to `faults`.
+Submission read_submission(const Json& body, const TaskEntry& task, Faults& faults);
+
+// A structured-field string: "9f2c". The quotes may be missing.
+std::optional<std::string> idempotency_key(const std::string& header);
+
+}  // namespace celeriac::http

@@ -1,0 +1,297 @@
+// /api/v1/tasks: send a task, ask what became of it, cancel it.
+#include "http/front.hpp"
+#include "http/task_state.hpp"
+
+#include "config/nearest.hpp"
+#include "protocol/result.hpp"
+#include "protocol/time.hpp"
+#include "protocol/uuid.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace celeriac::http {
+namespace {
+
+constexpr double longest_wait = 60;  // seconds, of Prefer: wait
+constexpr std::size_t most_in_batch = 1000;
+Json queued(const Submission& submission) {
+  return Json{{"id", submission.id},
+              {"state", "QUEUED"},
+              {"queue", submission.queue},
+              {"links", task_links(submission.id)}};
+}
+
+// What a caller's key is called in the database; one caller's keys are no other's. Nothing: it is malformed.
+std::optional<std::string> stored_key(const Request& request) {
+  const auto& header = request.header("idempotency-key");
+  if (header.empty()) return std::string();
+  const auto key = idempotency_key(header);
+  if (!key) return std::nullopt;
+  return "http:" + request.caller.user_id + ":" + *key;
+}
+
+Response bad_key() {
+  return problem(400, "bad-idempotency-key", "Idempotency-Key must be 1 to 128 printable characters");
+}
+
+// Of an accepted request; `status` when it is new.
+Response accepted_answer(const Accepted& accepted, unsigned status) {
+  if (accepted.kind == Accepted::Kind::key_reused)
+    return problem(422, "idempotency-key-reused", "This Idempotency-Key belongs to another request");
+  auto response = json(status, accepted.answer);
+  if (accepted.kind == Accepted::Kind::replayed) response.with("Idempotency-Replayed", "true");
+  return response;
+}
+
+// The body as JSON; a Response says why it is none.
+tl::expected<Json, Response> json_body(const Request& request) {
+  if (request.body.empty()) return Json::object();
+  if (!request.header("content-type").starts_with("application/json"))
+    return tl::unexpected(problem(415, "unsupported-type", "The body must be application/json"));
+  auto body = parse_json(request.body, {1u << 20, 64});
+  if (!body) return tl::unexpected(problem(400, "not-json", "The body is not JSON", body.error().what));
+  return std::move(*body);
+}
+
+// Prefer: wait=10 (RFC 7240).
+double wanted_wait(const std::string& prefer) {
+  const auto at = prefer.find("wait=");
+  if (at == prefer.npos) return 0;
+  int seconds = 0;
+  std::from_chars(prefer.data() + at + 5, prefer.data() + prefer.size(), seconds);
+  return std::clamp<double>(seconds, 0, longest_wait);
+}
+
+bool allowed(const Caller& caller, const std::string& task) {
+  return caller.tasks.empty() ||
+         std::find(caller.tasks.begin(), caller.tasks.end(), task) != caller.tasks.end();
+}
+
+}  // namespace
+
+void Front::add_task_routes() {
+  router_.add(
+      {"POST", "/api/v1/tasks/{name}", Access::user, "Send a task",
+       [this](Request request, Respond respond) { send_task(std::move(request), std::move(respond)); }});
+  router_.add(
+      {"POST", "/api/v1/tasks:batch", Access::user, "Send up to 1000 tasks, all at once",
+       [this](Request request, Respond respond) { send_batch(std::move(request), std::move(respond)); }});
+  router_.add(
+      {"GET", "/api/v1/tasks", Access::user, "The tasks that may be sent",
+       [this](Request request, Respond respond) {
+         Json list = Json::array();
+         for (const auto& task : tasks_)
+           if (allowed(request.caller, task.name))
+             list.push_back(Json{{"name", task.name}, {"queue", task.queue}, {"params", task.params}});
+         respond(json(200, Json{{"tasks", list}}));
+       }});
+  router_.add(
+      {"GET", "/api/v1/tasks/{id}", Access::user, "What became of a task",
+       [this](Request request, Respond respond) { task_state(std::move(request), std::move(respond)); }});
+  router_.add(
+      {"GET", "/api/v1/tasks/{id}/result", Access::user, "The result alone",
+       [this](Request request, Respond respond) {
+         task_state(std::move(request), [respond = std::move(respond)](Response response) {
+           if (response.status != 200) return respond(std::move(response));
+           auto state = *parse_json(response.body);
+           if (!state["final"].get<bool>())
+             return respond(
+                 json(202, Json{{"id", state["id"]}, {"state", state["state"]}}).with("Retry-After", "1"));
+           Json out = Json{{"id", state["id"]}, {"state", state["state"]}};
+           for (const char* name : {"result", "error"})
+             if (state.contains(name)) out[name] = state[name];
+           respond(json(200, out));
+         });
+       }});
+  router_.add(
+      {"DELETE", "/api/v1/tasks/{id}", Access::user, "Revoke a task",
+       [this](Request request, Respond respond) { cancel_task(std::move(request), std::move(respond)); }});
+}
+
+const TaskEntry* Front::find_task(const Caller& caller, const std::string& name) const {
+  const auto task =
+      std::find_if(tasks_.begin(), tasks_.end(), [&](const auto& entry) { return entry.name == name; });
+  return task == tasks_.end() || !allowed(caller, name) ? nullptr : &*task;
+}
+
+Response Front::unknown_task(const std::string& name) const {
+  std::vector<std::string_view> names;
+  for (const auto& entry : tasks_) names.push_back(entry.name);
+  const auto near = nearest_word(name, names);
+  return problem(404, "unknown-task", "There is no such task",
+                 near.empty() ? name : name + "; did you mean " + std::string(near) + "?");
+}
+
+void Front::send_task(Request request, Respond respond) {
+  const auto& name = request.params["name"];
+  const auto* task = find_task(request.caller, name);
+  if (!task) return respond(unknown_task(name));
+  auto body = json_body(request);
+  if (!body) return respond(std::move(body.error()));
+  Faults faults;
+  auto submission = read_submission(*body, *task, faults);
+  if (!faults.list.empty()) return respond(bad_body(faults));
+  const auto key = stored_key(request);
+  if (!key) return respond(bad_key());
+  submission.user_id = request.caller.user_id;
+  submission.traceparent = request.header("traceparent").substr(0, 128);
+  const double wait = wanted_wait(request.header("prefer"));
+  in_database(
+      [submission, key = *key, digest = sha256_hex(name + "\n" + request.body)](Database& database) {
+        const auto accepted = accept(database, {submission}, key, digest, queued(submission));
+        auto response = accepted_answer(accepted, 202);
+        if (response.status == 202)
+          response.with("Location", "/api/v1/tasks/" + accepted.answer.at("id").get<std::string>())
+              .with("Retry-After", "1");
+        return response;
+      },
+      [this, wait, respond = std::move(respond)](Response response) {
+        if (response.status != 202) return respond(std::move(response));
+        relay();
+        if (wait <= 0 || !results_ || stopping_) return respond(std::move(response));
+        const auto id = (*parse_json(response.body))["id"].get<std::string>();
+        await_task(id, wait, respond, std::move(response));
+      });
+}
+
+// Each item is a task of its own; those that do not fit are told so and hinder no other. One transaction.
+void Front::send_batch(Request request, Respond respond) {
+  auto body = json_body(request);
+  if (!body) return respond(std::move(body.error()));
+  const auto items = body->find("tasks");
+  if (items == body->end() || !items->is_array() || items->empty() || items->size() > most_in_batch)
+    return respond(problem(422, "body-does-not-fit",
+                           "The body is {\"tasks\": [...]} with 1 to 1000 objects: task, args, kwargs, ..."));
+  const auto key = stored_key(request);
+  if (!key) return respond(bad_key());
+  std::vector<Submission> submissions;
+  Json list = Json::array();
+  const auto refuse = [&](const Response& response) {
+    list.push_back(Json{{"status", response.status}, {"problem", *parse_json(response.body)}});
+  };
+  for (const auto& item : *items) {
+    const auto named = item.is_object() ? item.find("task") : item.end();
+    if (!item.is_object() || named == item.end() || !named->is_string()) {
+      Faults faults;
+      faults.add("/task", "must be the name of a task");
+      refuse(bad_body(faults));
+      continue;
+    }
+    const auto name = named->get<std::string>();
+    const auto* task = find_task(request.caller, name);
+    if (!task) {
+      refuse(unknown_task(name));
+      continue;
+    }
+    Faults faults;
+    auto submission = read_submission(item, *task, faults);
+    if (!faults.list.empty()) {
+      refuse(bad_body(faults));
+      continue;
+    }
+    submission.user_id = request.caller.user_id;
+    submission.traceparent = request.header("traceparent").substr(0, 128);
+    list.push_back(Json{{"status", 202}, {"task", queued(submission)}});
+    submissions.push_back(std::move(submission));
+  }
+  const bool all = submissions.size() == items->size();
+  const Json answer = Json{{"accepted", submissions.size()}, {"tasks", std::move(list)}};
+  if (submissions.empty()) return respond(json(422, answer));
+  in_database(
+      [submissions = std::move(submissions), key = *key, answer, all,
+       digest = sha256_hex("batch\n" + request.body)](Database& database) {
+        return accepted_answer(accept(database, submissions, key, digest, answer), all ? 202 : 207);
+      },
+      [this, respond = std::move(respond)](Response response) {
+        if (response.status < 300) relay();
+        respond(std::move(response));
+      });
+}
+
+// The finished state when it comes in time, else what was to be answered anyway.
+void Front::await_task(const std::string& id, double seconds, Respond respond, Response meanwhile) {
+  // Answered once, by the result, the time or stop(), whichever is first.
+  const auto late = std::make_shared<std::function<void()>>(
+      [respond, meanwhile = std::move(meanwhile)] { respond(meanwhile); });
+  waiting_.insert(late);
+  results_->wait(
+      id, std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000)),
+      [this, id, late, respond = std::move(respond)](Expected<Json> meta) mutable {
+        if (waiting_.erase(late) == 0) return;
+        if (!meta) return (*late)();
+        in_database(
+            [id, meta = std::move(*meta)](Database& database) {
+              auto response = json(200, state_document(id, known_task(database, id), &meta));
+              return response.with("Location", "/api/v1/tasks/" + id).with("Preference-Applied", "wait");
+            },
+            std::move(respond));
+      });
+}
+
+// Of the caller's own tasks, or anybody's for an administrator; others do not exist for the caller.
+void Front::with_known_task(const Request& request, const Respond& respond, std::function<void(Known)> then) {
+  const auto id = request.params.at("id");
+  const bool taken = database_->run<Known>(
+      [id](Database& database) { return known_task(database, id); },
+      [caller = request.caller, respond, then = std::move(then)](Known known, const DatabaseError* error) {
+        if (error)
+          return respond(
+              problem(503, "database-away", "The database cannot be reached").with("Retry-After", "5"));
+        if (!known.found || (!caller.admin() && known.user_id != caller.user_id))
+          return respond(problem(404, "unknown-id", "No task with this id was sent here"));
+        then(std::move(known));
+      });
+  if (!taken) respond(problem(503, "busy", "Too many requests are under way").with("Retry-After", "1"));
+}
+
+void Front::task_state(Request request, Respond respond) {
+  const auto id = request.params["id"];
+  with_known_task(request, respond, [this, id, respond](const Known& known) {
+    const auto answer = [id, known, respond](const Json* meta) {
+      const auto document = state_document(id, known, meta);
+      auto response = json(200, document);
+      if (!document["final"].get<bool>()) response.with("Retry-After", "1");
+      respond(std::move(response));
+    };
+    if (!results_) return answer(nullptr);
+    results_->fetch(id, [answer, respond](const Expected<std::optional<Json>>& meta) {
+      if (!meta)
+        return respond(problem(503, "results-away", "The result store cannot be reached", meta.error().what)
+                           .with("Retry-After", "5"));
+      answer(*meta ? &**meta : nullptr);
+    });
+  });
+}
+
+// As `celery control revoke` does it: every worker that is there remembers.
+void Front::cancel_task(Request request, Respond respond) {
+  const auto id = request.params["id"];
+  const bool terminate = request.query_values()["terminate"] == "true";
+  with_known_task(request, respond, [this, id, terminate, respond](const Known& known) {
+    const auto revoke = [this, id, terminate, respond] {
+      Message message;
+      Json arguments = Json{{"task_id", Json::array({id})}, {"terminate", terminate}, {"signal", nullptr}};
+      message.body = dump_json(Json{{"method", "revoke"},
+                                    {"arguments", arguments},
+                                    {"destination", nullptr},
+                                    {"pattern", nullptr},
+                                    {"matcher", nullptr}});
+      message.headers = R"({"clock": 1, "expires": null})";
+      message.properties.exchange = "celery.pidbox";
+      if (!broker_->broadcast(message))
+        return respond(problem(503, "broker-away", "The broker cannot be reached").with("Retry-After", "5"));
+      respond(json(202, Json{{"id", id}, {"state", "REVOKING"}, {"links", task_links(id)}}));
+    };
+    (void)known;
+    if (!results_) return revoke();
+    results_->fetch(id, [revoke, respond](const Expected<std::optional<Json>>& meta) {
+      const bool final = meta && *meta && (**meta)["status"].is_string() &&
+                         is_ready((**meta)["status"].get_ref<const std::string&>());
+      if (final) return respond(problem(409, "already-final", "The task has ended already"));
+      revoke();
+    });
+  });
+}
+
+}  // namespace celeriac::http

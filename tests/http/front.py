@@ -1,0 +1,454 @@
+"""The HTTP front end from outside: a real worker behind it, PostgreSQL, Redis, and clients that misbehave.
+
+    front.py --worker INTEROP_WORKER --celeriac CELERIAC --documents FOLDER
+"""
+import base64
+import concurrent.futures
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import unittest
+import uuid
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "interop"))
+import stage  # noqa: E402
+from stage import Stage, free_port, wait_for  # noqa: E402
+
+ARGUMENTS = stage.arguments(celeriac="", documents="")
+CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("CELERY", "CELERIAC"))}
+SECRET = "a secret that is long enough for HS256"
+ME, OTHER, ADMIN = (str(uuid.UUID(int=n)) for n in (1, 2, 3))
+PROCESS = "/api/v1/tasks/invoice_processing.process_document"
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def token(sub=ME, alg="HS256", key=SECRET, **claims):
+    head = {"alg": alg, "typ": "JWT"}
+    body = {"sub": sub, "exp": int(time.time()) + 600, **claims}
+    text = b64(json.dumps(head).encode()) + "." + b64(json.dumps({k: v for k, v in body.items() if v is not None}).encode())
+    sign = b64(hmac.new(key.encode(), text.encode(), hashlib.sha256).digest()) if alg != "none" else ""
+    return text + "." + sign
+
+
+class Answer:
+    def __init__(self, reply):
+        self.status, self.headers, self.body = reply.status, reply.headers, reply.read()
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+class Front(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.stage = Stage().__enter__()
+        cls.addClassCleanup(cls.stage.__exit__, None, None, None)
+        cls.redis = cls.stage.redis()
+        cls.database = "postgresql://" + cls.stage.postgres()
+        cls.environment = {**CLEAN, "CELERY_BROKER_URL": cls.redis.url(), "CELERY_RESULT_BACKEND": cls.redis.url(),
+                           "CELERY_DATABASE_URL": cls.database, "CELERY_STORAGE_ROOT": os.path.join(cls.stage.dir, "storage"),
+                           "CELERY_HTTP_JWT_KEY": SECRET, "CELERY_HTTP_CORS_ORIGINS": "https://app.example"}
+        subprocess.run([ARGUMENTS.celeriac, "db", "migrate"], env=cls.environment, check=True, capture_output=True)
+        cls.port = free_port()
+        cls.process = cls.serve("front", cls.port)
+
+    @classmethod
+    def serve(cls, name, port, **more):
+        process = cls.stage.run(name, [ARGUMENTS.celeriac, "http", "--port", str(port)], env={**cls.environment, **more})
+        wait_for(lambda: "celeriac http on" in cls.stage.log(name), 30, "the front end")
+        return process
+
+    def setUp(self):
+        self.redis.client.flushall()
+
+    def sql(self, text):
+        return subprocess.run(["psql", "-qAt", self.database, "-c", text], check=True, capture_output=True, text=True).stdout.strip()
+
+    def ask(self, method, path, body=None, port=None, who=ME, timeout=30, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=timeout)
+        names = {k.replace("_", "-"): v for k, v in headers.items()}
+        if who:
+            names.setdefault("Authorization", "Bearer " + token(who, role="admin" if who == ADMIN else None))
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+            names.setdefault("Content-Type", "application/json")
+        connection.request(method, path, body, names)
+        answer = Answer(connection.getresponse())
+        connection.close()
+        return answer
+
+    def problem(self, answer, status, kind):
+        self.assertEqual((answer.status, answer.headers["Content-Type"]), (status, "application/problem+json"), answer.body)
+        self.assertEqual((answer.json["type"], answer.json["status"]), ("urn:celeriac:problem:" + kind, status))
+        return answer.json
+
+    # ---- tasks ----
+
+    def test_a_task_is_accepted_and_reaches_the_queue_as_celerys_message(self):
+        answer = self.ask("POST", PROCESS, {"args": ["file:///x.pdf"], "kwargs": {"options": None}, "priority": 3})
+        self.assertEqual(answer.status, 202, answer.body)
+        task = answer.json
+        self.assertEqual((answer.headers["Location"], answer.headers["Retry-After"]), ("/api/v1/tasks/" + task["id"], "1"))
+        self.assertEqual((task["state"], task["queue"]), ("QUEUED", "invoice_processing"))
+        wait_for(lambda: self.redis.client.llen("invoice_processing\x06\x163") == 1, 10, "the message")
+        message = json.loads(self.redis.client.lindex("invoice_processing\x06\x163", 0))
+        self.assertEqual((message["headers"]["id"], message["headers"]["argsrepr"]), (task["id"], "('file:///x.pdf',)"))
+        self.assertEqual(json.loads(base64.b64decode(message["body"]))[:2], [["file:///x.pdf"], {"options": None}])
+        wait_for(lambda: self.ask("GET", answer.headers["Location"]).json["state"] == "PENDING", 10, "the row to be settled")
+
+    def test_what_became_of_it(self):
+        answer = self.ask("POST", PROCESS, {"args": ["file:///nothing.pdf"]})
+        path = answer.headers["Location"]
+        self.assertFalse(self.ask("GET", path).json["final"])
+        self.assertEqual(self.ask("GET", path + "/result").status, 202)
+        self.redis.client.set("celery-task-meta-" + answer.json["id"], json.dumps(
+            {"status": "SUCCESS", "result": {"total": 12345678901234567890}, "traceback": None, "children": [],
+             "date_done": "2026-01-01T00:00:00+00:00", "task_id": answer.json["id"]}))
+        state = self.ask("GET", path)
+        self.assertEqual((state.json["state"], state.json["final"], state.json["result"]), ("SUCCESS", True, {"total": 12345678901234567890}))
+        self.assertIsNone(state.headers["Retry-After"])
+        self.assertEqual(self.ask("GET", path + "/result").json["result"], {"total": 12345678901234567890})
+        self.problem(self.ask("DELETE", path), 409, "already-final")
+        self.problem(self.ask("GET", path, who=OTHER), 404, "unknown-id")
+        self.assertEqual(self.ask("GET", path, who=ADMIN).status, 200)
+        self.problem(self.ask("GET", "/api/v1/tasks/" + str(uuid.uuid4())), 404, "unknown-id")
+
+    def test_prefer_wait_answers_with_the_result(self):
+        def finish():
+            raw = wait_for(lambda: self.redis.client.rpop("invoice_processing"), 20, "the message")
+            task = json.loads(raw)["headers"]["id"]
+            self.redis.client.set("celery-task-meta-" + task, json.dumps({"status": "SUCCESS", "result": 7, "traceback": None,
+                                                                        "children": [], "task_id": task}))
+            self.redis.client.publish("celery-task-meta-" + task, self.redis.client.get("celery-task-meta-" + task))
+        with concurrent.futures.ThreadPoolExecutor() as threads:
+            done = threads.submit(finish)
+            answer = self.ask("POST", PROCESS, {"args": ["x"]}, Prefer="wait=20")
+            done.result()
+        self.assertEqual((answer.status, answer.json["result"], answer.headers["Preference-Applied"]), (200, 7, "wait"))
+        self.assertEqual(self.ask("POST", PROCESS, {"args": ["x"]}, Prefer="wait=1").status, 202)
+
+    def test_an_idempotency_key_makes_one_task_of_many_requests(self):
+        key = '"%s"' % uuid.uuid4()
+        with concurrent.futures.ThreadPoolExecutor(8) as threads:
+            answers = list(threads.map(lambda _: self.ask("POST", PROCESS, {"args": ["a"]}, Idempotency_Key=key), range(8)))
+        self.assertEqual({a.status for a in answers}, {202})
+        self.assertEqual(len({a.json["id"] for a in answers}), 1)
+        self.assertEqual(sum(a.headers["Idempotency-Replayed"] == "true" for a in answers), 7)
+        wait_for(lambda: self.redis.client.llen("invoice_processing") >= 1, 10, "the message")
+        self.assertEqual(self.sql("SELECT count(*) FROM outbox WHERE id = '%s'" % answers[0].json["id"]), "1")
+        self.problem(self.ask("POST", PROCESS, {"args": ["b"]}, Idempotency_Key=key), 422, "idempotency-key-reused")
+        self.assertEqual(self.ask("POST", PROCESS, {"args": ["b"]}, Idempotency_Key=key, who=OTHER).status, 202)
+        self.problem(self.ask("POST", PROCESS, {"args": ["b"]}, Idempotency_Key="x" * 200), 400, "bad-idempotency-key")
+
+    def test_a_batch_tells_each_task_its_fate(self):
+        tasks = [{"task": "invoice_processing.process_document", "args": ["a"]}, {"task": "nope"}, {"args": []},
+                 {"task": "invoice_processing.process_document", "args": {}, "priority": 300}]
+        answer = self.ask("POST", "/api/v1/tasks:batch", {"tasks": tasks}, Idempotency_Key='"b1"')
+        self.assertEqual(answer.status, 207, answer.body)
+        self.assertEqual([t["status"] for t in answer.json["tasks"]], [202, 404, 422, 422])
+        self.assertEqual([e["pointer"] for e in answer.json["tasks"][3]["problem"]["errors"]], ["#/args", "#/priority"])
+        again = self.ask("POST", "/api/v1/tasks:batch", {"tasks": tasks}, Idempotency_Key='"b1"')
+        self.assertEqual((again.headers["Idempotency-Replayed"], again.json), ("true", answer.json))
+        many = self.ask("POST", "/api/v1/tasks:batch", {"tasks": [tasks[0]] * 1000})
+        self.assertEqual((many.status, many.json["accepted"]), (202, 1000))
+        wait_for(lambda: self.redis.client.llen("invoice_processing") == 1001, 60, "the messages")
+        self.problem(self.ask("POST", "/api/v1/tasks:batch", {"tasks": [tasks[0]] * 1001}), 422, "body-does-not-fit")
+        self.assertEqual(self.ask("POST", "/api/v1/tasks:batch", {"tasks": [tasks[1]]}).status, 422)
+
+    def events(self, path, port=None, **headers):
+        """Yields (event, id, data) until the stream ends."""
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=60)
+        self.addCleanup(connection.close)
+        connection.request("GET", path, headers={"Authorization": "Bearer " + token(), **headers})
+        reply = connection.getresponse()
+        self.assertEqual((reply.status, reply.headers["Content-Type"]), (200, "text/event-stream"))
+        event = {}
+        while line := reply.readline():
+            line = line.decode().rstrip("\n")
+            if not line and event:
+                yield event["event"], event["id"], json.loads(event["data"])
+                event = {}
+            elif line and not line.startswith(":"):
+                name, _, value = line.partition(": ")
+                event[name] = value
+
+    def test_events_tell_what_changes_and_end(self):
+        task = self.ask("POST", PROCESS, {"args": ["x"]}).json
+        seen = []
+        for event in self.events(task["links"]["events"]):
+            seen.append(event)
+            if event[2]["state"] == "PENDING":
+                self.redis.client.set("celery-task-meta-" + task["id"], json.dumps({"status": "SUCCESS", "result": 7, "task_id": task["id"]}))
+        self.assertEqual([e[0] for e in seen], ["state"] * len(seen))
+        self.assertEqual([e[2]["state"] for e in seen][-2:], ["PENDING", "SUCCESS"])
+        self.assertEqual(seen[-1][2]["result"], 7)
+        self.assertEqual(list(self.events(task["links"]["events"], **{"Last-Event-ID": seen[-1][1]})), [])
+        self.assertEqual([e[2]["state"] for e in self.events(task["links"]["events"], **{"Last-Event-ID": seen[0][1]})], ["SUCCESS"])
+        self.problem(self.ask("GET", "/api/v1/tasks/%s/events" % uuid.uuid4()), 404, "unknown-id")
+
+    def test_a_shutdown_answers_who_waits(self):
+        port = free_port()
+        process = self.serve("leaving", port)
+        task = self.ask("POST", PROCESS, {"args": ["x"]}, port=port).json
+        stream = self.events(task["links"]["events"], port=port)
+        next(stream)
+        with concurrent.futures.ThreadPoolExecutor() as threads:
+            waiting = threads.submit(self.ask, "POST", PROCESS, {"args": ["x"]}, port=port, Prefer="wait=50")
+            wait_for(lambda: self.redis.client.llen("invoice_processing") == 2, 20, "the second message")
+            process.terminate()
+            self.assertEqual(waiting.result().status, 202)
+        list(stream)  # ends
+        self.assertEqual(process.wait(30), 0)
+
+    def test_bad_requests_say_what_is_wrong(self):
+        said = self.problem(self.ask("POST", PROCESS.replace("document", "documnt"), {}), 404, "unknown-task")
+        self.assertIn("did you mean invoice_processing.process_document?", said["detail"])
+        self.problem(self.ask("POST", PROCESS, "{", Content_Type="application/json"), 400, "not-json")
+        self.problem(self.ask("POST", PROCESS, "x=1", Content_Type="text/plain"), 415, "unsupported-type")
+        said = self.problem(self.ask("POST", PROCESS, {"args": {}, "kwargs": {"nope": 1}, "priority": "x", "eta": "soon", "more": 1}), 422,
+                            "body-does-not-fit")
+        self.assertEqual({e["pointer"] for e in said["errors"]}, {"#/args", "#/kwargs/nope", "#/priority", "#/eta", "#/more"})
+        self.problem(self.ask("POST", PROCESS, "[" * 500, Content_Type="application/json"), 400, "not-json")
+        self.problem(self.ask("POST", PROCESS, {"args": ["a" * (2 << 20)]}), 413, "too-large")
+        self.problem(self.ask("PUT", PROCESS, {}), 405, "method-not-allowed")
+        self.problem(self.ask("GET", "/nothing"), 404, "not-found")
+        self.problem(self.ask("GET", "/%zz"), 400, "bad-request")
+        with socket.create_connection(("127.0.0.1", self.port), 10) as s:
+            s.sendall(b"nonsense\r\n\r\n")
+            self.assertIn(b"400", s.recv(100))
+        self.assertEqual(self.ask("GET", "/health").status, 200)
+
+    def test_a_cancelled_task_is_revoked_as_celery_does_it(self):
+        worker = self.stage.worker(ARGUMENTS.worker, self.redis.url(), self.redis.url(), name="revoking", queues="other", pool="threads")
+        task = self.ask("POST", PROCESS, {"args": ["x"]}).json["id"]
+        self.assertEqual(self.ask("DELETE", "/api/v1/tasks/" + task).status, 202)
+        wait_for(lambda: task in self.stage.log("revoking") or task in subprocess.run(
+            [ARGUMENTS.celeriac, "-b", self.redis.url(), "inspect", "--json", "revoked"], capture_output=True, text=True, env=CLEAN).stdout,
+            20, "the worker to remember it")
+        worker.terminate()
+        worker.wait(30)
+
+    # ---- nothing is lost ----
+
+    def test_what_was_accepted_is_sent_although_everything_dies(self):
+        port = free_port()
+        process = self.serve("dying", port)
+        broker = self.redis
+        broker.process.send_signal(signal.SIGSTOP)  # nothing can be published
+        try:
+            ids = [self.ask("POST", PROCESS, {"args": [str(n)]}, port=port).json["id"] for n in range(20)]
+            process.kill()
+            process.wait()
+        finally:
+            broker.process.send_signal(signal.SIGCONT)
+        self.sql("UPDATE outbox SET available_at = now() WHERE state = 'waiting'")  # instead of a minute's wait for the dead one's claims
+
+        def sent():
+            return {json.loads(m)["headers"]["id"] for m in broker.client.lrange("invoice_processing", 0, -1)}
+        wait_for(lambda: set(ids) <= sent(), 60, "every accepted task to be sent")
+
+    def test_kill_9_under_load_loses_no_accepted_task(self):
+        port, accepted, lock = free_port(), [], threading.Lock()
+        process = self.serve("killed0", port)
+
+        def client(n):
+            for i in range(40):
+                while True:  # until it is answered, under one key: so it is one task
+                    try:
+                        answer = self.ask("POST", PROCESS, {"args": ["%d.%d" % (n, i)]}, port=port, Idempotency_Key='"kill-%d-%d"' % (n, i))
+                    except (OSError, http.client.HTTPException):
+                        time.sleep(0.02)  # it is being started again
+                        continue
+                    self.assertEqual(answer.status, 202, answer.body)
+                    with lock:
+                        accepted.append(answer.json["id"])
+                    break
+        with concurrent.futures.ThreadPoolExecutor(4) as threads:
+            clients = [threads.submit(client, n) for n in range(4)]
+            for kill in (1, 2, 3):
+                wait_for(lambda: len(accepted) >= kill * 40, 60, "accepted tasks")
+                process.kill()
+                process.wait()
+                process = self.serve("killed%d" % kill, port)
+            for done in clients:
+                done.result()
+
+        def sent():
+            # Instead of a minute's wait for the claims of the killed.
+            self.sql("UPDATE outbox SET available_at = now() WHERE state = 'waiting'")
+            return {json.loads(m)["headers"]["id"] for m in self.redis.client.lrange("invoice_processing", 0, -1)}
+        self.assertEqual(len(set(accepted)), 160)
+        wait_for(lambda: set(accepted) <= sent(), 60, "every accepted task to be sent", every=0.5)
+        process.terminate()
+        self.assertEqual(process.wait(30), 0)
+
+    def test_a_database_that_is_away_is_said_so(self):
+        port = free_port()
+        self.serve("lonely", port, CELERY_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+        answer = self.ask("POST", PROCESS, {"args": ["x"]}, port=port)
+        self.problem(answer, 503, "database-away")
+        self.assertEqual(answer.headers["Retry-After"], "5")
+        self.assertEqual(self.ask("GET", "/api/v1/health/detailed", port=port).status, 503)
+        self.assertEqual(self.ask("GET", "/livez", port=port).status, 200)
+
+    # ---- who may ----
+
+    def test_callers_are_proven(self):
+        path = "/api/v1/tasks"
+        self.assertEqual(self.ask("GET", path).status, 200)
+        for bad in (None, "Bearer nonsense", "Bearer " + token(exp=1), "Bearer " + token(key="x" * 40), "Bearer " + token(alg="none"),
+                    "Bearer " + token(sub="me"), "Bearer " + token(exp=None), "Bearer " + token(nbf=int(time.time()) + 900)):
+            answer = self.ask("GET", path, who=None, **({"Authorization": bad} if bad else {}))
+            self.problem(answer, 401, "not-authenticated")
+        only = "Bearer " + token(tasks=["validation.validate_invoice"])
+        self.assertEqual([t["name"] for t in self.ask("GET", path, who=None, Authorization=only).json["tasks"]], ["validation.validate_invoice"])
+        self.problem(self.ask("POST", PROCESS, {"args": ["x"]}, who=None, Authorization=only), 404, "unknown-task")
+
+    def test_rs256_is_not_fooled_by_its_public_key(self):
+        private, public = (os.path.join(self.stage.dir, n) for n in ("rs.pem", "rs.pub"))
+        subprocess.run(["openssl", "genrsa", "-out", private, "2048"], check=True, capture_output=True)
+        subprocess.run(["openssl", "rsa", "-in", private, "-pubout", "-out", public], check=True, capture_output=True)
+        port = free_port()
+        self.serve("rsa", port, CELERY_HTTP_JWT_ALGORITHM="RS256", CELERY_HTTP_JWT_KEY=public)
+        text = token(alg="RS256").rpartition(".")[0]
+        signed = subprocess.run(["openssl", "dgst", "-sha256", "-sign", private], input=text.encode(), check=True, capture_output=True).stdout
+        self.assertEqual(self.ask("GET", "/api/v1/tasks", port=port, who=None, Authorization="Bearer %s.%s" % (text, b64(signed))).status, 200)
+        for bad in (token(key=pathlib.Path(public).read_text()), token(), text + "." + b64(b"x" * 256), text + "."):
+            self.problem(self.ask("GET", "/api/v1/tasks", port=port, who=None, Authorization="Bearer " + bad), 401, "not-authenticated")
+
+    def test_api_keys_are_known_by_their_digest(self):
+        self.sql("INSERT INTO users (id, email) VALUES ('%s', 'key@example.com') ON CONFLICT DO NOTHING" % OTHER)
+        self.sql("UPDATE users SET is_active = true, status = 'active' WHERE id = '%s'" % OTHER)
+        self.sql("INSERT INTO api_keys (id, user_id, name, key_prefix, key_hash) VALUES (gen_random_uuid(), '%s', 'k', 'ck', '%s')"
+                 % (OTHER, hashlib.sha256(b"ck-real").hexdigest()))
+        self.assertEqual(self.ask("GET", "/api/v1/tasks", who=None, X_API_Key="ck-real").status, 200)
+        self.problem(self.ask("GET", "/api/v1/tasks", who=None, X_API_Key="ck-wrong"), 401, "not-authenticated")
+        self.sql("UPDATE api_keys SET is_active = false")
+        self.problem(self.ask("GET", "/api/v1/tasks", who=None, X_API_Key="ck-real"), 401, "not-authenticated")
+
+    def test_limits_hosts_origins_and_headers(self):
+        port = free_port()
+        self.serve("limited", port, CELERY_HTTP_RATE_LIMIT="3")
+        seen = [self.ask("GET", "/api/v1/tasks", port=port) for _ in range(4)]
+        self.assertEqual([a.status for a in seen], [200, 200, 200, 429])
+        self.assertRegex(seen[0].headers["RateLimit"], r'^"default";r=2;t=\d+$')
+        self.assertEqual(seen[0].headers["RateLimit-Policy"], '"default";q=3;w=3600')
+        self.assertGreater(int(seen[3].headers["Retry-After"]), 3000)
+        self.assertEqual(self.ask("GET", "/api/v1/tasks", port=port, who=OTHER).status, 200)
+        self.problem(self.ask("GET", "/health", Host="evil.example"), 421, "unknown-host")
+        answer = self.ask("GET", "/health", Origin="https://app.example", X_Request_Id="abc-1")
+        self.assertEqual((answer.headers["Access-Control-Allow-Origin"], answer.headers["X-Request-Id"]), ("https://app.example", "abc-1"))
+        self.assertIsNone(self.ask("GET", "/health", Origin="https://evil.example").headers["Access-Control-Allow-Origin"])
+        for name in ("X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Strict-Transport-Security", "Content-Security-Policy"):
+            self.assertTrue(answer.headers[name], name)
+        self.assertEqual(answer.headers["Cache-Control"], "no-store")
+        flight = self.ask("OPTIONS", PROCESS, who=None, Origin="https://app.example", Access_Control_Request_Method="POST")
+        self.assertEqual((flight.status, flight.headers["Access-Control-Allow-Origin"]), (204, "https://app.example"))
+
+    # ---- documents ----
+
+    def upload(self, data, name="invoice.pdf", who=ME, field="file", port=None, **headers):
+        edge = "edge" + uuid.uuid4().hex
+        body = (("--%s\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhello\r\n--%s\r\nContent-Disposition: form-data; name=\"%s\"; "
+                 "filename=\"%s\"\r\nContent-Type: application/octet-stream\r\n\r\n") % (edge, edge, field, name)).encode() + data + (
+                     "\r\n--%s--\r\n" % edge).encode()
+        return self.ask("POST", "/api/v1/invoices/upload", body, who=who, port=port,
+                        Content_Type="multipart/form-data; boundary=" + edge, **headers)
+
+    def document(self, name="invoice.pdf"):
+        return pathlib.Path(ARGUMENTS.documents, name).read_bytes()
+
+    def test_an_uploaded_document_is_read_by_the_worker(self):
+        data = self.document()
+        answer = self.upload(data)
+        self.assertEqual(answer.status, 202, answer.body)
+        job = answer.json
+        self.assertEqual((job["status"], job["sha256"]), ("pending", hashlib.sha256(data).hexdigest()))
+        self.assertEqual(self.ask("GET", job["links"]["status"]).json["status"], "pending")
+        self.problem(self.ask("GET", job["links"]["status"], who=OTHER), 404, "unknown-id")
+        worker = self.stage.run("worker", [ARGUMENTS.celeriac, "worker", "-Q", "invoice_processing,validation", "-c", "1", "-l", "INFO"],
+                                env=self.environment)
+        try:
+            state = wait_for(lambda: (lambda s: s if s["status"] in ("completed", "failed") else None)(
+                self.ask("GET", job["links"]["status"]).json), 90, "the document to be read")
+        finally:
+            worker.terminate()
+            worker.wait(60)
+        self.assertEqual((state["status"], state["progress"]), ("completed", 100), state)
+        self.assertEqual(self.ask("GET", "/api/v1/jobs/my-jobs/unread-count").json, {"unread_count": 1})
+        detail = self.ask("GET", "/api/v1/jobs/my-jobs/" + job["job_id"]).json
+        self.assertEqual(detail["file_info"]["sha256"], job["sha256"])
+        self.assertEqual(detail["file_info"]["file_name"], "invoice.pdf")
+        invoice = self.ask("GET", "/api/v1/invoices/" + state["invoice_id"]).json
+        self.assertTrue(invoice["line_items"])
+        self.assertEqual(self.ask("GET", "/api/v1/invoices").json["invoices"][0]["id"], state["invoice_id"])
+        self.assertEqual(self.ask("GET", "/api/v1/invoices", who=OTHER).json["invoices"], [])
+        mine = self.ask("GET", "/api/v1/jobs/my-jobs?status=completed&per_page=10").json
+        self.assertEqual(mine["statistics"]["status_breakdown"].get("completed"), 1)
+        self.assertEqual(mine["pagination"]["per_page"], 10)
+        self.assertEqual(self.ask("POST", "/api/v1/jobs/my-jobs/mark-as-read", {"job_id": job["job_id"]}).json, {"success": True, "count": 1})
+        self.assertEqual(self.ask("GET", "/api/v1/jobs/my-jobs/unread-count").json, {"unread_count": 0})
+
+    def test_uploads_that_are_refused(self):
+        self.problem(self.upload(b"<html>no</html>", name="invoice.pdf"), 415, "unsupported-type")
+        self.problem(self.upload(b"%PDF-1.7", field="other"), 422, "no-file")
+        self.problem(self.upload(b""), 422, "no-file")
+        self.problem(self.ask("POST", "/api/v1/invoices/upload", b"%PDF-1.7", Content_Type="application/pdf"), 422, "no-file")
+        self.problem(self.upload(b"\r\n--x" * 20000), 422, "no-file")
+        self.problem(self.upload(b"%PDF-1.7", who=None), 401, "not-authenticated")
+        self.problem(self.upload(b"%PDF-1.7", who=None, Authorization="Bearer nonsense"), 401, "not-authenticated")
+        port = free_port()
+        self.serve("small", port, CELERY_HTTP_MAX_UPLOAD="100000")
+        self.problem(self.upload(b"%PDF-1.7" + b"x" * 200000, port=port), 413, "too-large")
+        before = self.sql("SELECT count(*) FROM processing_jobs")
+        answer = None
+        try:
+            answer = self.upload(b"%PDF-1.7" + b"x" * 3000000, port=port)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # refused while it was still being sent
+        if answer:
+            self.problem(answer, 413, "too-large")
+        self.assertEqual(self.sql("SELECT count(*) FROM processing_jobs"), before)
+
+    # ---- health, description ----
+
+    def test_health_metrics_and_description(self):
+        for path in ("/health", "/api/health", "/api/v1/health/", "/livez"):
+            self.assertEqual(self.ask("GET", path, who=None).status, 200, path)
+        self.assertEqual(wait_for(lambda: (lambda a: a.json if a.status == 200 else None)(self.ask("GET", "/health/detailed", who=None)), 30,
+                                  "the front end to be well")["checks"], {"database": True, "broker": True})
+        metrics = self.ask("GET", "/metrics", who=None).body.decode()
+        self.assertIn("http_request_duration_seconds_bucket", metrics)
+        checked = subprocess.run(["promtool", "check", "metrics"], input=metrics, text=True, capture_output=True)
+        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+        api = self.ask("GET", "/api/v1/openapi.json", who=None).json
+        self.assertEqual(api["openapi"], "3.1.0")
+        self.assertIn("source", api["paths"][PROCESS]["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]["kwargs"]["properties"])
+        self.assertIn(PROCESS.encode(), self.ask("GET", "/docs", who=None).body)
+
+    def test_wrong_settings_are_explained(self):
+        def says(part, code, **more):
+            done = subprocess.run([ARGUMENTS.celeriac, "http", "--port", "0"], env={**self.environment, **more}, capture_output=True, text=True, timeout=30)
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertIn(part, done.stderr)
+        says("database_url", 2, CELERY_DATABASE_URL="")
+        says("at least 32 bytes", 2, CELERY_HTTP_JWT_KEY="short")
+        says("cannot read /nothing", 2, CELERY_HTTP_JWT_KEY="/nothing", CELERY_HTTP_JWT_ALGORITHM="RS256")
+        says("is no address", 73, CELERY_HTTP_HOST="nowhere")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
