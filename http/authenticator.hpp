@@ -17,7 +17,7 @@ class TokenVerifier {
   static Expected<TokenVerifier> create(const std::string& algorithm, const std::string& key);
 
   // `now` in Unix seconds. Claims: sub (the user's UUID) and exp are required; nbf, role ("user" unless
-  // "admin") and tasks (names) are honoured. The Error is for the log, not for the caller.
+  // "admin") and tasks (names, "*") are honoured. The Error is for the log, not for the caller.
   Expected<Caller> verify(const std::string& token, double now) const;
 
  private:

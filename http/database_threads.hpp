@@ -35,6 +35,8 @@ class DatabaseThreads {
         value = work(connection());
       } catch (const DatabaseError& error) {
         failure = std::make_shared<DatabaseError>(error);
+      } catch (const std::exception& error) {  // one request's fault is not every request's end
+        failure = std::make_shared<DatabaseError>(SqlFailure::programming, "", error.what());
       }
       boost::asio::post(io_, [this, value = std::move(value), failure, done = std::move(done)]() mutable {
         --waiting_;

@@ -40,6 +40,15 @@ Response problem(unsigned status, std::string_view type, std::string_view title,
   return response;
 }
 
+tl::expected<Json, Response> json_body(const Request& request) {
+  if (request.body.empty()) return Json::object();
+  if (!request.header("content-type").starts_with("application/json"))
+    return tl::unexpected(problem(415, "unsupported-type", "The body must be application/json"));
+  auto body = parse_json(request.body, {1u << 20, 64});
+  if (!body) return tl::unexpected(problem(400, "not-json", "The body is not JSON", body.error().what));
+  return std::move(*body);
+}
+
 std::optional<std::string> percent_decoded(std::string_view text) {
   const auto encoded = boost::urls::make_pct_string_view(text);
   if (!encoded) return std::nullopt;

@@ -19,7 +19,7 @@ namespace celeriac::http {
 struct Caller {
   std::string user_id;             // UUID; empty: nobody
   std::string role;                // "user" or "admin"
-  std::vector<std::string> tasks;  // names this caller may send; empty: all
+  std::vector<std::string> tasks;  // names this caller may send, "*" is any; an administrator may send all
   bool known() const { return !user_id.empty(); }
   bool admin() const { return role == "admin"; }
 };
@@ -67,6 +67,9 @@ Response json(unsigned status, const Json& body);
 // RFC 9457: application/problem+json. `type` is a short name, "unknown-task".
 Response problem(unsigned status, std::string_view type, std::string_view title,
                  std::string_view detail = {});
+
+// A JSON body, {} when there is none; a Response says why it is no JSON.
+tl::expected<Json, Response> json_body(const Request& request);
 
 // Undoes %XX; nothing when the text is malformed or holds a NUL.
 std::optional<std::string> percent_decoded(std::string_view text);

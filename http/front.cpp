@@ -59,6 +59,8 @@ Front::Front(boost::asio::io_context& io, const Settings& settings, std::vector<
   add_event_routes();
   add_invoice_routes();
   add_job_routes();
+  add_review_routes();
+  add_export_routes();
   add_document_routes();
 }
 
@@ -279,6 +281,22 @@ void Front::add_query(std::string method, std::string path, Access access, std::
                  in_database([work, request = std::move(request)](
                                  Database& database) { return work(database, request); },
                              std::move(respond));
+               }});
+}
+
+void Front::add_order(std::string path, std::string summary,
+                      std::function<Response(Database&, const Request&, const std::string&)> work) {
+  router_.add({"POST", std::move(path), Access::user, std::move(summary),
+               [this, work = std::move(work)](Request request, Respond respond) {
+                 const auto id = request.params.find("id");
+                 if (id != request.params.end() && !is_uuid(id->second))
+                   return respond(problem(404, "unknown-id", "This is no id"));
+                 in_database([work, queue = document_queue(), request = std::move(request)](
+                                 Database& database) { return work(database, request, queue); },
+                             [this, respond = std::move(respond)](Response response) {
+                               if (response.status == 202) relay();
+                               respond(std::move(response));
+                             });
                }});
 }
 

@@ -46,6 +46,8 @@ class Front final : public Service {
   void add_event_routes();     // event_api.cpp
   void add_invoice_routes();   // invoice_api.cpp
   void add_job_routes();       // job_api.cpp
+  void add_review_routes();    // review_api.cpp
+  void add_export_routes();    // export_api.cpp
   void add_health_routes();    // health_api.cpp
   void add_document_routes();  // api_description.cpp
 
@@ -70,6 +72,10 @@ class Front final : public Service {
   // A route whose handler runs on a database thread. {id} in the path is a UUID.
   void add_query(std::string method, std::string path, Access access, std::string summary,
                  std::function<Response(Database&, const Request&)> work);
+  // POST, and `work` orders a document to be read.
+  void add_order(std::string path, std::string summary,
+                 std::function<Response(Database&, const Request&, const std::string& queue)> work);
+  std::string document_queue() const;
   // `work` on a database thread; its answer, or 503.
   void in_database(std::function<Response(Database&)> work, Respond respond);
 

@@ -2,6 +2,8 @@
 #include "http/front.hpp"
 #include "http/jobs.hpp"
 #include "http/rows.hpp"
+#include "http/submissions.hpp"
+#include "protocol/uuid.hpp"
 
 namespace celeriac::http {
 namespace {
@@ -63,6 +65,33 @@ std::optional<Json> job_state(Database& database, const Caller& caller, const st
   return std::move(*state);
 }
 
+Json order_document(Database& database, const DocumentOrder& order) {
+  Submission submission;
+  submission.id = uuid4();
+  submission.task = process_document_task;
+  submission.queue = order.queue;
+  submission.user_id = order.user_id;
+  submission.traceparent = order.traceparent;
+  submission.priority = order.priority;
+  const auto job = uuid4();
+  submission.args = Json::array({order.source});
+  submission.kwargs = Json{{"options", Json{{"job_id", job},
+                                            {"file_name", order.file_name},
+                                            {"user_id", order.user_id},
+                                            {"upload_source", "http"}}}};
+  database.run("SELECT ensure_user($1::uuid)", {order.user_id});
+  database.run("INSERT INTO processing_jobs (id, user_id, task_id, source) VALUES ($1, $2, $3, $4)",
+               {job, order.user_id, submission.id, order.source});
+  enqueue(database, submission);
+  return Json{{"job_id", job},
+              {"task_id", submission.id},
+              {"status", "pending"},
+              {"websocket_room", "task_" + submission.id},
+              {"links", Json{{"status", "/api/v1/invoices/" + job + "/status"},
+                             {"events", "/api/v1/invoices/" + job + "/events"},
+                             {"job", "/api/v1/jobs/my-jobs/" + job}}}};
+}
+
 Response unknown_job() { return problem(404, "unknown-id", "There is no such job"); }
 
 void Front::add_job_routes() {
@@ -111,7 +140,11 @@ void Front::add_job_routes() {
                     " || jsonb_build_object('result', j.result_data, 'timings', j.timings, 'attempts', "
                     "j.attempts), 'file_info', CASE WHEN f.id IS NOT NULL THEN jsonb_build_object("
                     "'file_name', f.file_name, 'file_size', f.file_size, 'mime_type', f.mime_type, "
-                    "'sha256', f.file_hash) END)" +
+                    "'sha256', f.file_hash) END, 'logs', "
+                    "(SELECT jsonb_agg(l ORDER BY l.at NULLS LAST) FROM (VALUES "
+                    "('accepted', j.created_at, NULL::text), ('started', j.started_at, 'by ' || j.worker), "
+                    "(j.status::text, j.completed_at, j.error_message)) AS l (event, at, message) "
+                    "WHERE l.at IS NOT NULL))" +
                     job_tables + "WHERE " + owned_by(request.caller, "j.user_id") + " AND j.id = $2::uuid",
                 {request.caller.user_id, request.params.at("id")}),
             "job");

@@ -13,4 +13,14 @@ namespace celeriac::http {
 std::optional<Json> job_state(Database& database, const Caller& caller, const std::string& id);
 Response unknown_job();
 
+// A job for a stored document and the task that reads it, in the caller's transaction. Answers what the
+// caller is told.
+struct DocumentOrder {
+  std::string source;     // storage://...
+  std::string file_name;  // for people; may be empty
+  std::string queue, user_id, traceparent;
+  std::optional<int> priority;
+};
+Json order_document(Database& database, const DocumentOrder& order);
+
 }  // namespace celeriac::http

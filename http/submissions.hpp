@@ -13,6 +13,9 @@
 
 namespace celeriac::http {
 
+// What reads an uploaded document.
+constexpr const char* process_document_task = "invoice_processing.process_document";
+
 struct Submission {
   std::string id, task, queue;  // id: a UUID, the task's
   std::string user_id;          // whose it is

@@ -18,6 +18,8 @@ constexpr std::string_view searched =
     "'') "
     "|| ' ' || coalesce(cause, '') || ' ' || coalesce(result, ''))";
 
+constexpr int few_matches = 5000;
+
 // PostgreSQL takes valid UTF-8 without NUL, and what a task was given may hold anything.
 std::string clean(std::string_view text) {
   std::string out;
@@ -153,38 +155,52 @@ Statement insert_runs(const std::vector<LedgerRow>& rows) {
 
 Statement select_runs(const LedgerQuery& query) {
   Statement statement;
-  std::string where;
-  const auto condition = [&](std::string_view sql, Param param) {
+  const auto bind = [&](Param param) {
     statement.params.push_back(std::move(param));
-    where +=
-        (where.empty() ? " WHERE " : " AND ") + std::string(sql) + std::to_string(statement.params.size());
+    return "$" + std::to_string(statement.params.size());
   };
-  if (!query.task_id.empty()) condition("task_id = $", text(query.task_id));
-  if (!query.task.empty()) condition("task = $", text(query.task));
-  if (!query.queue.empty()) condition("queue = $", text(query.queue));
-  if (!query.state.empty()) condition("state = $", text(query.state));
-  if (!query.worker.empty()) condition("worker = $", text(query.worker));
-  if (query.since > 0) condition("ended_at >= $", timestamp(query.since));
-  if (query.until > 0) condition("ended_at < $", timestamp(query.until));
-  if (query.before > 0) condition("run < $", int8(query.before));
-  if (!query.words.empty()) {
-    condition(std::string(searched) + " @@ plainto_tsquery('simple', $", text(clean(query.words)));
-    where += ")";
-  }
-  statement.sql = "SELECT run, " + std::string(columns);
+  std::string where = "true";
+  const auto condition = [&](std::string_view sql, Param param) {
+    where += " AND " + std::string(sql) + " " + bind(std::move(param));
+  };
+  if (!query.task_id.empty()) condition("task_id =", text(clean(query.task_id)));
+  if (!query.task.empty()) condition("task =", text(clean(query.task)));
+  if (!query.queue.empty()) condition("queue =", text(clean(query.queue)));
+  if (!query.state.empty()) condition("state =", text(clean(query.state)));
+  if (!query.worker.empty()) condition("worker =", text(clean(query.worker)));
+  if (query.since > 0) condition("ended_at >=", timestamp(query.since));
+  if (query.until > 0) condition("ended_at <", timestamp(query.until));
+  if (query.before > 0) condition("run <", int8(query.before));
+
+  std::string shown = std::string(columns);
   // Epochs: what a reader wants are Unix seconds, whatever the session's zone.
   for (const char* time : {"received_at", "started_at", "ended_at"}) {
-    const auto at = statement.sql.find(time);
-    statement.sql.replace(at, std::string_view(time).size(), "extract(epoch FROM " + std::string(time) + ")");
+    const auto at = shown.find(time);
+    shown.replace(at, std::string_view(time).size(), "extract(epoch FROM " + std::string(time) + ")");
   }
-  if (query.with_message) statement.sql += message_columns;
-  statement.params.push_back(int4(query.limit));
-  statement.sql +=
-      " FROM task_runs" + where + " ORDER BY run DESC LIMIT $" + std::to_string(statement.params.size());
   if (query.with_message) {
-    const auto at = statement.sql.find(", body,");
-    statement.sql.replace(at, 7, ", encode(body, 'hex'),");
+    shown += message_columns;
+    shown.replace(shown.find(", body,"), 7, ", encode(body, 'hex'),");
   }
+  const auto select = [&](const std::string& also) {
+    return "SELECT run, " + shown + " FROM task_runs WHERE " + also + where + " ORDER BY run DESC LIMIT " +
+           std::to_string(query.limit);
+  };
+  if (query.words.empty()) {
+    statement.sql = select("");
+    return statement;
+  }
+  // The planner cannot tell rare words from frequent ones. Rare: all rows that have them, by the index.
+  // Frequent: the newest rows, one by one, until the page is full. Either way little is looked at.
+  const auto match =
+      std::string(searched) + " @@ plainto_tsquery('simple', " + bind(text(clean(query.words))) + ")";
+  const auto few = std::to_string(few_matches);
+  statement.sql = "WITH found AS MATERIALIZED (SELECT run FROM task_runs WHERE " + match + " LIMIT " + few +
+                  " + 1), frequent AS MATERIALIZED (SELECT count(*) > " + few +
+                  " AS yes FROM found) SELECT * FROM ((" +
+                  select("NOT (SELECT yes FROM frequent) AND run = ANY (ARRAY(SELECT run FROM found)) AND ") +
+                  ") UNION ALL (" + select("(SELECT yes FROM frequent) AND " + match + " AND ") +
+                  ")) AS page ORDER BY run DESC LIMIT " + std::to_string(query.limit);
   return statement;
 }
 

@@ -49,6 +49,6 @@ with Stage() as s:
     for page in pages:
         before = len(s.log("postgres"))
         rows = run("ls", *page)
-        said = wait_for(lambda: re.search(r"duration: ([\d.]+) ms +plan:\s+Query Text: SELECT run.*?(?=\n\d{4}-|\Z)", s.log("postgres")[before:], re.S), 10, "the plan")
+        said = wait_for(lambda: re.search(r"duration: ([\d.]+) ms +plan:\s+Query Text: (?:SELECT run|WITH found).*?(?=\n\d{4}-|\Z)", s.log("postgres")[before:], re.S), 10, "the plan")
         print("%7.1f ms  %3d rows  %s" % (float(said[1]), len(rows), " ".join(page) or "(all)"))
         assert "Seq Scan" not in said[0], said[0]
