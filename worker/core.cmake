@@ -10,6 +10,13 @@ target_sources(celeriac_worker PRIVATE
   beat/zone.cpp
   canvas/follow.cpp
   canvas/runner.cpp
+  client.cpp
+  client/async_result.cpp
+  client/core.cpp
+  client/result_node.cpp
+  client/sending.cpp
+  client/task_message.cpp
+  client/waiting.cpp
   consumer.cpp
   consumer_settle.cpp
   control/arguments.cpp

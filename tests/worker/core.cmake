@@ -29,3 +29,5 @@ if(DEBIAN_PYTHON3)
             ${CMAKE_CURRENT_SOURCE_DIR}/crontab_property.py $<TARGET_FILE:crontab_next>)
   set_tests_properties(worker_crontab_property PROPERTIES TIMEOUT 120 LABELS integration)
 endif()
+
+celeriac_test(worker_client_test SOURCES client_test.cpp LIBS celeriac_worker celeriac_test_redis LABELS redis threads)
