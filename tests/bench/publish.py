@@ -1,0 +1,52 @@
+"""Tasks sent per second by Celery's apply_async and by our client, one after the other in turns, over a private Redis.
+
+    PYTHON publish.py BUILD/tests/bench/publish_bench [SECONDS] [ROUNDS]
+
+PYTHON has the Celery to compare with. Each way gets SECONDS in each of ROUNDS; the medians and their ratios are printed.
+"""
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "interop"))
+import celery  # noqa: E402
+import stage  # noqa: E402
+
+program = sys.argv[1]
+seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 3.0
+rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
+
+
+def ours(url, how):
+    return float(subprocess.run([program, url, str(seconds), how], check=True, stdout=subprocess.PIPE).stdout)
+
+
+def celerys(app, add):
+    for _ in range(100):
+        add.apply_async((1, 2), queue="publish")
+    sent, begun = 0, time.perf_counter()
+    while True:
+        add.apply_async((1, 2), queue="publish")
+        sent += 1
+        taken = time.perf_counter() - begun
+        if taken >= seconds:
+            return sent / taken
+
+
+with stage.Stage() as s:
+    server = s.redis()
+    app = celery.Celery("publish", broker=server.url(), backend=server.url())
+    add = app.task(lambda x, y: x + y, name="bench.add")
+    ways = {"apply_async": lambda: celerys(app, add), "send": lambda: ours(server.url(), "send"),
+            "send_all": lambda: ours(server.url(), "send_all")}
+    rates = {way: [] for way in ways}
+    for _ in range(rounds):
+        for way, measure in ways.items():
+            server.client.flushall()
+            rates[way].append(measure())
+    base = statistics.median(rates["apply_async"])
+    for way, values in rates.items():
+        rate = statistics.median(values)
+        print("%-12s %8.0f tasks/s  %6.1fx  (%s)" % (way, rate, rate / base, ", ".join("%.0f" % v for v in values)))
