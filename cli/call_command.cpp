@@ -3,12 +3,8 @@
 #include "cli/command_line.hpp"
 #include "cli/print_result.hpp"
 #include "cli/session.hpp"
-#include "protocol/body.hpp"
-#include "protocol/repr.hpp"
 #include "protocol/time.hpp"
-#include "protocol/uuid.hpp"
-#include "worker/outgoing.hpp"
-#include "worker/routes.hpp"
+#include "worker/client/task_message.hpp"
 
 #include <charconv>
 #include <ostream>
@@ -41,47 +37,30 @@ Expected<Json> read_argument(const std::string& text, const char* option, bool a
   return value;
 }
 
-// The message that apply_async would send.
-Expected<Message> make_message(const Call& call, const Settings& settings, const App& app) {
-  Body body;
+Expected<SendRequest> make_request(const Call& call, const Settings& settings, const App& app) {
   auto args = read_argument(call.args, "--args", true);
   if (!args) return tl::unexpected(args.error());
   auto kwargs = read_argument(call.kwargs, "--kwargs", false);
   if (!kwargs) return tl::unexpected(kwargs.error());
 
-  TaskHeaders headers;
-  headers.lang = "py";  // the dialect of the message: what Celery's clients write
-  headers.task = call.name;
-  headers.id = headers.root_id = call.id.empty() ? uuid4() : call.id;
-  headers.origin = message_origin();
-  headers.argsrepr = python_args_repr(*args);
-  headers.kwargsrepr = python_repr(*kwargs);
-  headers.ignore_result = false;
-  if (call.countdown) headers.eta = unix_now() + *call.countdown;
+  SendOptions options;
+  options.task_id = call.id;
+  options.queue = call.queue;
+  options.countdown = call.countdown;
+  options.priority = call.priority;
+  options.ignore_result = false;
   if (!call.eta.empty()) {
     auto eta = parse_iso8601(call.eta);
     if (!eta) return unexpected("--eta: " + eta.error().what);
-    headers.eta = *eta;
+    options.eta = *eta;
   }
-  if (headers.eta) headers.eta_text = format_iso8601(*headers.eta);
-
-  Message message;
   if (!call.expires.empty()) {
     auto expires = read_time(call.expires, "--expires");
     if (!expires) return tl::unexpected(expires.error());
-    headers.expires = *expires;
-    headers.expires_text = format_iso8601(*expires);
-    message.properties.expiration = expiration_text(*expires, unix_now());
+    options.expires = *expires;
   }
-  body.args = std::move(*args);
-  body.kwargs = std::move(*kwargs);
-  message.headers = write_headers(headers);
-  message.body = write_body(body);
-  message.properties.correlation_id = headers.id;
-  message.properties.reply_to = uuid4();
-  message.properties.routing_key = call.queue.empty() ? route(call.name, settings, app) : call.queue;
-  message.properties.priority = call.priority ? call.priority : settings.task_default_priority;
-  return message;
+  return client_message(call.name, std::move(*args), std::move(*kwargs),
+                        complete_options(call.name, std::move(options), settings, app));
 }
 
 }  // namespace
@@ -113,10 +92,10 @@ int call_command(CommandContext& context, const Arguments& args) {
 
   auto settings = load_command_settings(context);
   if (!settings) return exit_code::usage;
-  auto message = make_message(call, *settings, context.app);
-  if (!message) return refuse_usage(context, *options, message.error().what);
-  auto id = message->properties.correlation_id;
-  auto queue = message->properties.routing_key;
+  auto request = make_request(call, *settings, context.app);
+  if (!request) return refuse_usage(context, *options, request.error().what);
+  auto& message = request->outgoing.message;
+  const auto id = request->task_id, queue = request->outgoing.queue;
 
   Session session(std::move(*settings));
   auto fail = [&](const Error& error) {
@@ -128,7 +107,7 @@ int call_command(CommandContext& context, const Arguments& args) {
       return refuse_usage(context, *options, "--wait: " + results.error().what);
   auto broker = session.broker();
   if (!broker) return fail(broker.error());
-  auto sent = session.wait_done([&](Done done) { (*broker)->publish(std::move(*message), std::move(done)); });
+  auto sent = session.wait_done([&](Done done) { (*broker)->publish(std::move(message), std::move(done)); });
   if (!sent) return fail(sent.error());
   if (call.wait) return print_result(context, session, id, {call.timeout, call.json, false});
   if (call.json)
