@@ -1,6 +1,7 @@
 """The real `celery` command line and API against a worker: inspect, status, control, events.
 
-Run by Debian's Celery and, when CELERIAC_CELERY56_PYTHON names one, by a newer Celery too."""
+Run by Debian's Celery and, when CELERIAC_CELERY56_PYTHON names one, by a newer Celery too.
+--broker rabbitmq does it over RabbitMQ."""
 import json
 import os
 import subprocess
@@ -56,13 +57,13 @@ class Events(threading.Thread):
         stage.wait_for(lambda: self.of(uuid) == list(types), 10, "events %s of %s, not %s" % (types, uuid, self.of(uuid)))
 
 
-def check(binary):
+def check(binary, kind):
     from celery import Celery, __version__
     from celery.exceptions import TaskRevokedError
 
     with stage.Stage() as s:
-        server = s.redis()
-        broker, backend = server.url(), server.url(1)
+        server, results = s.broker(kind)
+        broker, backend = server.url(), results.url(1)
         app = Celery("control", broker=broker, backend=backend)
         state_file = os.path.join(s.dir, "state.json")
         begin = time.monotonic()
@@ -192,14 +193,12 @@ def check(binary):
         dump.terminate()
 
         # Our bindings are there as long as we are, and the end is told first.
-        bindings = server.client.smembers("_kombu.binding.celery.pidbox")
-        assert any(b.endswith(b"w1@interop.celery.pidbox") for b in bindings), bindings
+        assert "w1@interop.celery.pidbox" in server.bound("celery.pidbox"), server.bound("celery.pidbox")
         control.shutdown(destination=[node])
         assert worker.wait(20) == 0
         stage.wait_for(lambda: watch.seen[-1]["type"] == "worker-offline" or
                        any(e["type"] == "worker-offline" for e in watch.seen), 10, "worker-offline")
-        bindings = server.client.smembers("_kombu.binding.celery.pidbox")
-        assert not any(b.endswith(b"w1@interop.celery.pidbox") for b in bindings), bindings
+        assert "w1@interop.celery.pidbox" not in server.bound("celery.pidbox"), server.bound("celery.pidbox")
         celery(broker, "status", "-t", "0.3", code=69)
 
         # What was revoked stays so after a restart, and a neighbour learns it.
@@ -214,11 +213,11 @@ def check(binary):
 
 
 if __name__ == "__main__":
-    options = stage.arguments()
+    options = stage.arguments(broker="redis")
     if os.environ.get(MARKED):
-        check(options.worker)
+        check(options.worker, options.broker)
     else:
         for label, python in stage.clients():
             environment = dict(os.environ, **{MARKED: "1"})
-            if subprocess.run([python, __file__, "--worker", options.worker], env=environment).returncode != 0:
+            if subprocess.run([python, __file__, "--worker", options.worker, "--broker", options.broker], env=environment).returncode != 0:
                 sys.exit("control with the Celery of %s failed" % label)

@@ -1,7 +1,7 @@
 """kill -9 of the worker at random instants while acks_late tasks with unique effects run.
 
 Holds: every task has its effect, runs beyond the first are at most the ones in flight at a kill, and what a
-killed worker held is back within 20 s.
+killed worker held is back within 20 s. --broker rabbitmq does it over RabbitMQ.
 """
 import os
 import random
@@ -13,10 +13,10 @@ from celery import Celery
 
 import stage
 
-options = stage.arguments(tasks=2000, kills=20, pool="prefork", concurrency=2, seed=1, seconds=0.002)
+options = stage.arguments(tasks=2000, kills=20, pool="prefork", concurrency=2, seed=1, seconds=0.002, broker="redis")
 rng = random.Random(options.seed)
 with stage.Stage() as s:
-    server = s.redis()
+    server, _ = s.broker(options.broker)
     effects = s.redis("effects")
     app = Celery("kill", broker=server.url())
     ids = []
@@ -47,14 +47,14 @@ with stage.Stage() as s:
         workers[victim].wait()
         s.processes.remove(workers[victim])
         workers[victim] = start("w%d" % victim)
-        if server.client.llen("celery") + server.client.hlen("unacked") < 50:
+        if server.left("celery") < 50:
             publish(500)
         if sys.stdout.isatty() or kill % 100 == 99:
             print("\r%d kills, %d of %d effects" % (kill + 1, effects.client.dbsize(), len(ids)), end="", flush=True)
     killed = time.monotonic()
     stage.wait_for(lambda: effects.client.dbsize() >= len(ids), 25 + len(ids) * options.seconds,
                    "the last effects (%d of %d)" % (effects.client.dbsize(), len(ids)))
-    stage.wait_for(lambda: server.client.hlen("unacked") == 0, 25, "nothing unacked")
+    stage.wait_for(lambda: server.left("celery") == 0, 25, "nothing unacked")
     recovered = time.monotonic() - killed
     runs = [int(n or 0) for start_ in range(0, len(ids), 5000)
             for n in effects.client.mget(["effect:" + i for i in ids[start_:start_ + 5000]])]

@@ -98,31 +98,16 @@ class Stage:
         wait_for(up, what="redis-server")
         return RedisServer(process, port, client, name)
 
-    def rabbit(self):
-        """A private RabbitMQ node with its own name, ports, epmd and folder."""
-        folder = os.path.join(self.dir, "rabbit")
-        os.makedirs(folder)
-        port, dist, epmd_port = free_port(), free_port(), free_port()
-        with open(folder + "/plugins", "w") as f:
-            f.write("[].\n")
-        with open(folder + "/rabbitmq.conf", "w") as f:
-            f.write("loopback_users = none\ntotal_memory_available_override_value = 4GB\n"
-                    "disk_free_limit.absolute = 50MB\n")
-        with open(folder + "/.erlang.cookie", "w") as f:
-            f.write("CELERIACTEST")
-        os.chmod(folder + "/.erlang.cookie", 0o400)
-        env = {k: v for k, v in os.environ.items() if not k.startswith("RABBITMQ_")}
-        env.update(HOME=folder, ERL_EPMD_PORT=str(epmd_port), ERL_EPMD_ADDRESS="127.0.0.1",
-                   RABBITMQ_NODENAME="celeriac%d@localhost" % port, RABBITMQ_NODE_IP_ADDRESS="127.0.0.1",
-                   RABBITMQ_NODE_PORT=str(port), RABBITMQ_DIST_PORT=str(dist), RABBITMQ_MNESIA_BASE=folder + "/mnesia",
-                   RABBITMQ_LOG_BASE=folder + "/log", RABBITMQ_PID_FILE=folder + "/pid",
-                   RABBITMQ_ENABLED_PLUGINS_FILE=folder + "/plugins", RABBITMQ_CONFIG_FILE=folder + "/rabbitmq",
-                   RABBITMQ_CONF_ENV_FILE=folder + "/none",
-                   RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none")
-        self.run("epmd", ["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"], env=env)
-        server = RabbitServer(self, port, env)
+    def rabbit(self, name="rabbitmq", plugins=(), config="", options=None):
+        """A private RabbitMQ node; see rabbit_server.py."""
+        server = RabbitServer(self, name, plugins, config, options or {})
         server.start()
         return server
+
+    def broker(self, kind):
+        """A broker by name, and the Redis for results: the same server where it can be."""
+        server = self.redis()
+        return (self.rabbit(), server) if kind == "rabbitmq" else (server, server)
 
     def postgres(self):
         """A private PostgreSQL; returns its URL without a scheme: user@host:port/db."""
@@ -169,38 +154,16 @@ class RedisServer:
     def url(self, db=0):
         return "redis://127.0.0.1:%d/%d" % (self.port, db)
 
+    def left(self, *queues):
+        """Messages in these queues, and those that workers hold of any."""
+        return sum(self.client.llen(queue) for queue in queues) + self.client.hlen("unacked")
 
-class RabbitServer:
-    """Ended with the stage; freeze, kill and start act on the node alone."""
+    def bound(self, exchange):
+        """The queues bound to a broadcast exchange."""
+        return [b.decode().split("\x06\x16")[-1] for b in self.client.smembers("_kombu.binding." + exchange)]
 
-    def __init__(self, stage, port, env):
-        self.stage, self.port, self.env, self.process = stage, port, env, None
 
-    def url(self):
-        return "amqp://guest:guest@127.0.0.1:%d//" % self.port
-
-    def start(self):
-        script = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # not Debian's wrapper, which changes the user
-        self.process = self.stage.run("rabbitmq", [script if os.path.exists(script) else "rabbitmq-server"], env=self.env,
-                                      start_new_session=True)
-        wait_for(lambda: "true" in self.evaluate("rabbit:is_running()."), 240, "rabbitmq-server")
-
-    def evaluate(self, code):
-        """Runs Erlang code in the node; much quicker than rabbitmqctl."""
-        done = subprocess.run(["erl_call", "-c", "CELERIACTEST", "-n", self.env["RABBITMQ_NODENAME"], "-e"], input=code,
-                              env=self.env, capture_output=True, text=True, timeout=30)
-        return done.stdout
-
-    def close_connections(self):
-        self.evaluate('rabbit_networking:close_all_connections("cut by the test").')
-
-    def signal(self, number):
-        os.killpg(self.process.pid, number)
-
-    def kill(self):
-        self.signal(signal.SIGKILL)
-        self.process.wait()
-        self.stage.processes.remove(self.process)
+from rabbit_server import RabbitServer  # noqa: E402  (it waits as we do)
 
 
 def arguments(**more):

@@ -22,7 +22,9 @@ class NotingBroker final : public Broker {
   void set_window(unsigned value) override { window = value; }
   void pause() override {}
   void ack(Tag tag) override { acked.push_back(tag); }
-  void reject(Tag, Requeue) override {}
+  void reject(Tag tag, Requeue requeue) override {
+    (requeue == Requeue::yes ? requeued : rejected).push_back(tag);
+  }
   void bury(Tag tag, DeadLetter) override { buried.push_back(tag); }
   void defer(Tag tag, Clock::time_point) override { deferred.push_back(tag); }
   void publish(Message message, Done done) override {
@@ -42,7 +44,7 @@ class NotingBroker final : public Broker {
   std::string display_url() const override { return "redis://:**@localhost//"; }
 
   std::vector<std::string> consumed;
-  std::vector<Tag> acked, buried, deferred;
+  std::vector<Tag> acked, rejected, requeued, buried, deferred;
   std::vector<Message> published;
   unsigned window = 0;
   OnMessage request;
@@ -115,7 +117,8 @@ struct Node {
   int heartbeats = 0, shutdowns = 0;
   Tag last_tag = 0;
 
-  explicit Node(bool task_events = false, std::optional<Autoscaler> autoscaler = {}) {
+  explicit Node(bool task_events = false, std::optional<Autoscaler> autoscaler = {}, Settings given = {})
+      : settings(std::move(given)) {
     app.task("t.add", +[](Context&, double x, double y) -> Json { return x + y; }, {.params = {"x", "y"}});
     app.task("t.slow", +[](Context&) -> Json { return nullptr; }, {.max_retries = 5, .rate_limit = "10/m"});
     std::vector<std::unique_ptr<ResultBackend>> backends;
@@ -152,7 +155,7 @@ struct Node {
 
   // Delivers one message of t.add or another task.
   void deliver(const std::string& id, const std::string& task = "t.add",
-               const std::function<void(TaskHeaders&)>& change = {}) {
+               const std::function<void(TaskHeaders&)>& change = {}, bool redelivered = false) {
     TaskHeaders headers;
     headers.id = headers.root_id = id;
     headers.task = task;
@@ -164,6 +167,7 @@ struct Node {
     Delivery delivery;
     delivery.tag = ++last_tag;
     delivery.queue = "celery";
+    delivery.redelivered = redelivered;
     delivery.message.headers = write_headers(headers);
     delivery.message.body = write_body(body);
     delivery.message.properties.routing_key = "celery";

@@ -4,7 +4,7 @@ celeriac_test(worker_decisions_test
           node_name_test.cpp routes_test.cpp request_test.cpp log_format_test.cpp redact_test.cpp pidfile_test.cpp
   LIBS celeriac_worker spdlog::spdlog)
 
-celeriac_test(worker_control_test SOURCES gossip_test.cpp events_test.cpp mailbox_test.cpp control_test.cpp LIBS celeriac_worker)
+celeriac_test(worker_control_test SOURCES gossip_test.cpp events_test.cpp mailbox_test.cpp control_test.cpp consumer_taken_test.cpp LIBS celeriac_worker)
 
 celeriac_test(worker_health_test SOURCES health_test.cpp LIBS celeriac_worker)
 

@@ -1,0 +1,96 @@
+"""RabbitMQ under load: its connections closed, frozen beyond the heartbeat, killed and started again, and a task that
+outlives consumer_timeout. The worker never exits, nothing is lost, and a running task does not run twice."""
+import os
+import signal
+import time
+
+import stage
+from celery import Celery
+
+options = stage.arguments(tasks=1500)
+
+
+def publish(app, seconds, count, queue, **more):
+    # Confirmed, so that a loss would be the worker's.
+    app.conf.broker_transport_options = {"confirm_publish": True}
+    with app.connection_for_write() as connection:
+        producer = app.amqp.Producer(connection)
+        return [app.send_task("interop.effect", (seconds,), producer=producer, queue=queue, ignore_result=True, **more).id
+                for _ in range(count)]
+
+
+def runs(effects, ids):
+    return [int(n or 0) for n in effects.client.mget(["effect:" + i for i in ids])]
+
+
+def under_load(s, server, effects, worker, app):
+    ids = publish(app, 0.01, options.tasks, "load") + publish(app, 0.01, options.tasks // 20, "load", countdown=3)
+
+    def done():
+        return sum(n > 0 for n in runs(effects, ids))
+
+    def moves_on(what):
+        before = done()
+        stage.wait_for(lambda: done() >= min(len(ids), before + 40), 60, "progress after " + what)
+
+    moves_on("the start")
+    for _ in range(3):
+        server.close_connections()
+        moves_on("closed connections")
+    server.signal(signal.SIGSTOP)
+    time.sleep(6)  # the freeze itself; the worker gives the server up after 4
+    server.signal(signal.SIGCONT)
+    moves_on("a frozen server")
+    server.kill()
+    server.start()
+    moves_on("a restarted server")
+    stage.wait_for(lambda: done() == len(ids), 120, "the last effects (%d of %d)" % (done(), len(ids)))
+    stage.wait_for(lambda: server.left("load") == 0, 30, "empty queues: %s" % server.messages())
+    again = sum(n - 1 for n in runs(effects, ids))
+    print("%d tasks over 5 losses: 0 lost, %d run again" % (len(ids), again), flush=True)
+    assert worker.poll() is None and again == 0
+
+
+def attached(s, server, effects, worker, app):
+    """A task that runs while its connection goes is acknowledged with the redelivery, which does not start it again."""
+    ids = publish(app, 3, 2, "load")
+    stage.wait_for(lambda: all("[%s] received" % i in s.log("w") for i in ids), what="both tasks to be received")
+    stage.wait_for(lambda: server.messages()["load"] == (0, 2), what="both tasks to run")
+    server.close_connections()
+    stage.wait_for(lambda: s.log("w").count("was delivered again while it is here") >= 2, 20, "both redeliveries")
+    stage.wait_for(lambda: server.left("load") == 0, 20, "both acknowledgements")
+    assert runs(effects, ids) == [1, 1]
+
+
+def too_long(s, server, effects, worker, app):
+    """consumer_timeout closes the channel alone; the task goes on and is acknowledged when its message comes back."""
+    # Channels take both when they are opened; the server looks after them once a minute if nobody asks for more.
+    for name, value in (("consumer_timeout", 2000), ("channel_tick_interval", 500)):
+        server.evaluate("application:set_env(rabbit, %s, %d)." % (name, value))
+    server.close_connections()
+    stage.wait_for(lambda: app.control.ping(timeout=0.5), what="the worker to be back")
+    before = len(s.log("w"))
+    app.control.cancel_consumer("load", reply=True, timeout=10)
+    ids = publish(app, 8, 1, "long")
+    connections = server.connections()
+    app.control.add_consumer("long", reply=True, timeout=10)
+    stage.wait_for(lambda: "consumer_timeout" in s.log("w")[before:], 90, "the channel to be closed")
+    stage.wait_for(lambda: server.left("long") == 0 and runs(effects, ids) == [1], 60, "the long task")
+    assert worker.poll() is None and set(connections) <= set(server.connections())
+    assert "Raise consumer_timeout" in s.log("w")[before:]
+    assert runs(effects, ids) == [1]
+
+
+with stage.Stage() as s:
+    server, _ = s.broker("rabbitmq")
+    effects = s.redis("effects")
+    app = Celery("connections", broker=server.url())
+    worker = s.worker(options.worker, server.url(), name="w", queues="load", pool="prefork", concurrency=2,
+                      env={"EFFECTS_PORT": str(effects.port)}, extra=["broker_heartbeat=2"])
+    under_load(s, server, effects, worker, app)
+    attached(s, server, effects, worker, app)
+    too_long(s, server, effects, worker, app)
+    worker.terminate()
+    assert worker.wait(20) == 0
+    # What the ended worker was asked to do is done: nothing comes back.
+    assert server.left("load", "long") == 0, server.messages()
