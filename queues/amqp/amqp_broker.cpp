@@ -198,21 +198,20 @@ class AmqpBroker::Impl : public std::enable_shared_from_this<Impl> {
     // Transient messages are replies: nobody may be there any more, which is no failure.
     if (message.properties.delivery_mode == 1)
       return replies.publish(std::move(message), later(std::move(done)));
-    if (message.properties.exchange.empty()) {
-      const std::string queue = message.properties.routing_key;
-      const auto delay = seconds_to_eta(message);
-      const bool quorum = publishing_topology.is_quorum(queue) || consuming_topology.is_quorum(queue);
-      if (delay > 0 && quorum && options.detect_quorum) {
-        auto self = shared_from_this();
-        return publishing_topology.ensure_delayed(queue, [self, delay, queue, message = std::move(message),
-                                                          done = later(std::move(done))]() mutable {
-          if (self->publishing_topology.delayed_ready()) {
-            message.properties.exchange = delayed::level_name(delayed::top_level);
-            message.properties.routing_key = delayed::routing_key(delay, queue);
-          }
-          self->publisher.publish(std::move(message), std::move(done));
-        });
-      }
+    // A retry carries the exchange and key that it came with, those of kombu's delay among them.
+    const std::string queue(delayed::plain_key(message.properties.routing_key));
+    const bool quorum = publishing_topology.is_quorum(queue) || consuming_topology.is_quorum(queue);
+    const auto delay = quorum && options.detect_quorum ? seconds_to_eta(message) : 0;
+    if (delay > 0) {
+      auto self = shared_from_this();
+      return publishing_topology.ensure_delayed(queue, [self, delay, queue, message = std::move(message),
+                                                        done = later(std::move(done))]() mutable {
+        if (self->publishing_topology.delayed_ready()) {
+          message.properties.exchange = delayed::level_name(delayed::top_level);
+          message.properties.routing_key = delayed::routing_key(delay, queue);
+        }
+        self->publisher.publish(std::move(message), std::move(done));
+      });
     }
     publisher.publish(std::move(message), later(std::move(done)));
   }

@@ -35,15 +35,31 @@ void ConsumingChannel::start_consumer(const std::string& queue) {
   const std::string tag = "celeriac" + std::to_string(++last_consumer_);
   by_queue_[queue] = tag;
   by_tag_[tag] = queue;
+  starting_.insert(tag);
   amqp_basic_consume_t consume{};
   consume.queue = bytes(queue);
   consume.consumer_tag = bytes(tag);
-  to->call(*id_, AMQP_BASIC_CONSUME_METHOD, &consume, AMQP_BASIC_CONSUME_OK_METHOD, nullptr);
+  to->call(*id_, AMQP_BASIC_CONSUME_METHOD, &consume, AMQP_BASIC_CONSUME_OK_METHOD,
+           [this, tag](const amqp_method_t&) { started(tag); });
 }
 
+void ConsumingChannel::started(const std::string& consumer_tag) {
+  starting_.erase(consumer_tag);
+  if (unwanted_.erase(consumer_tag) != 0)
+    stop_consumer(consumer_tag);
+  else if (starting_.empty() && !by_queue_.empty())
+    apply_prefetch();  // what was wanted meanwhile
+}
+
+// RabbitMQ's channel dies, and the connection with it (541), when a consumer of a quorum queue is cancelled
+// that it has not confirmed.
 void ConsumingChannel::stop_consumer(const std::string& consumer_tag) {
   auto* to = session();
   if (!to) return;
+  if (starting_.count(consumer_tag) != 0) {
+    unwanted_.insert(consumer_tag);
+    return;
+  }
   amqp_basic_cancel_t cancel{};
   cancel.consumer_tag = bytes(consumer_tag);
   to->call(*id_, AMQP_BASIC_CANCEL_METHOD, &cancel, AMQP_BASIC_CANCEL_OK_METHOD,
@@ -88,6 +104,7 @@ void ConsumingChannel::apply_prefetch() {
     if (window_ != 0) wanted = std::min<unsigned>(window_ + static_cast<unsigned>(deferred), most_prefetch);
     if (prefetch_sent_ && sent_prefetch_ == wanted) return;
   } else if (prefetch_sent_) {
+    if (!starting_.empty()) return;  // looked at again when they have started
     // New consumers cost a round trip and reshuffle who gets what: only when it matters.
     const std::size_t waiting = deferred > deferred_before_ ? deferred - deferred_before_ : 0;
     const bool grown = sent_prefetch_ != 0 && (wanted == 0 || wanted > sent_prefetch_);
@@ -167,6 +184,8 @@ void ConsumingChannel::on_consumer_cancelled(const std::string& consumer_tag) {
 
 void ConsumingChannel::on_channel_closed(int code, const std::string& text) {
   id_.reset();
+  starting_.clear();
+  unwanted_.clear();
   handlers_.on_closed(*this, code, text);
 }
 

@@ -69,6 +69,7 @@ class ConsumingChannel final : public ChannelEvents {
  private:
   void apply_prefetch();
   void start_consumer(const std::string& queue);
+  void started(const std::string& consumer_tag);
   void stop_consumer(const std::string& consumer_tag);
   Session* session();
 
@@ -84,6 +85,8 @@ class ConsumingChannel final : public ChannelEvents {
   bool prefetch_sent_ = false;
   std::map<std::string, std::string> by_queue_;  // consumer tags
   std::map<std::string, std::string> by_tag_;    // also those being cancelled: deliveries may be on their way
+  std::set<std::string> starting_;               // not confirmed by the server
+  std::set<std::string> unwanted_;               // of these: to be cancelled then
   std::uint64_t last_consumer_ = 0;
   bool retired_ = false;
 };

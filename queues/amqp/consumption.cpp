@@ -14,6 +14,8 @@ constexpr std::size_t due_batch = 1024;
 constexpr std::chrono::milliseconds grace{1000};  // for messages to come back after a reconnect
 constexpr std::chrono::milliseconds longest_reopen_pause{5000};
 constexpr int precondition_failed = 406;
+// A server that was killed brings back messages without knowing that it had delivered them.
+constexpr std::chrono::seconds unmarked_time{60};
 
 }  // namespace
 
@@ -33,6 +35,7 @@ Consumption::Consumption(boost::asio::io_context& io, Connection& connection, To
 // ---- life ----
 
 void Consumption::up() {
+  if (lost_.size() > 0) unmarked_until_ = std::chrono::steady_clock::now() + unmarked_time;
   if (!consuming_ || paused_) return;
   open_channel();
 }
@@ -230,14 +233,17 @@ void Consumption::delivered(ConsumingChannel& channel, const std::string& queue,
   if (paused_) return channel.reject(incoming.tag, true);
   const Tag tag = ++last_tag_;
   auto message = std::make_shared<const Message>(std::move(incoming.message));
-  if (message->properties.redelivered) {
-    if (auto verdict = lost_.returned(*message))
-      return apply(channel, incoming.tag, queue, tag, std::move(message), std::move(*verdict));
+  bool redelivered = message->properties.redelivered;
+  if (redelivered || (lost_.size() > 0 && std::chrono::steady_clock::now() < unmarked_until_)) {
+    auto returned = lost_.returned(*message);
+    if (returned.verdict)
+      return apply(channel, incoming.tag, queue, tag, std::move(message), std::move(*returned.verdict));
+    redelivered = redelivered || returned.known;
   }
   Delivery delivery;
   delivery.tag = tag;
   delivery.queue = queue;
-  delivery.redelivered = message->properties.redelivered;
+  delivery.redelivered = redelivered;
   delivery.error = incoming.error;
   if (incoming.error.empty()) delivery.message = *message;
   batch_.push_back(std::move(delivery));

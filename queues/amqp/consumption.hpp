@@ -106,6 +106,7 @@ class Consumption : public std::enable_shared_from_this<Consumption> {
   std::vector<Delivery> batch_;
   DueQueue due_;
   LostDeliveries lost_;
+  std::chrono::steady_clock::time_point unmarked_until_{};  // they may come back unmarked
   std::size_t burying_ = 0;
   bool grace_ = false;  // consuming again after a loss: what we decided may still come back
   std::vector<std::function<void()>> settled_;

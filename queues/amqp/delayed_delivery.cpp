@@ -36,4 +36,12 @@ std::string routing_key(std::int64_t seconds, std::string_view routing_key) {
   return out.append(routing_key);
 }
 
+std::string_view plain_key(std::string_view routing_key) {
+  constexpr std::size_t prefix = 2 * (top_level + 1);
+  if (routing_key.size() <= prefix) return routing_key;
+  for (std::size_t i = 0; i < prefix; i += 2)
+    if ((routing_key[i] != '0' && routing_key[i] != '1') || routing_key[i + 1] != '.') return routing_key;
+  return routing_key.substr(prefix);
+}
+
 }  // namespace celeriac::amqp::delayed

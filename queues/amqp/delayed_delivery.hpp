@@ -23,5 +23,7 @@ Json queue_arguments(int level, std::string_view queue_type);  // "quorum" or "c
 
 // To be published to level_name(top_level) so that it arrives with `routing_key` after `seconds`.
 std::string routing_key(std::int64_t seconds, std::string_view routing_key);
+// The other way round, for a message that came through there; any other key stays as it is.
+std::string_view plain_key(std::string_view routing_key);
 
 }  // namespace celeriac::amqp::delayed

@@ -56,10 +56,10 @@ bool LostDeliveries::decide(Tag tag, Verdict verdict) {
 
 void LostDeliveries::forget(Tag tag) { erase(tag); }
 
-std::optional<Verdict> LostDeliveries::returned(const Message& message) {
-  if (entries_.empty()) return std::nullopt;
+LostDeliveries::Return LostDeliveries::returned(const Message& message) {
+  if (entries_.empty()) return {};
   const auto [begin, end] = by_content_.equal_range(key_of(message));
-  if (begin == end) return std::nullopt;
+  if (begin == end) return {};
   auto chosen = begin;
   for (auto it = begin; it != end; ++it)
     if (entries_.at(it->second).verdict) chosen = it;
@@ -69,7 +69,7 @@ std::optional<Verdict> LostDeliveries::returned(const Message& message) {
   entries_.erase(tag);
   by_content_.erase(chosen);
   if (entries_.empty()) order_.clear();
-  return verdict;
+  return {true, std::move(verdict)};
 }
 
 void LostDeliveries::erase(Tag tag) {

@@ -30,8 +30,13 @@ class LostDeliveries {
   // The worker has decided. False: it was not lost, or its message came back already.
   bool decide(Tag tag, Verdict verdict);
   void forget(Tag tag);
-  // A message that the server marks as redelivered: what was decided about it. Empty: let the worker have it.
-  std::optional<Verdict> returned(const Message& message);
+  // A message that may have come back: whether it is one of these, which is then forgotten here, and what was
+  // decided about it. Without a verdict the worker has to have it.
+  struct Return {
+    bool known = false;
+    std::optional<Verdict> verdict;
+  };
+  Return returned(const Message& message);
 
   std::size_t decided() const { return decided_; }  // waiting for their message
   std::size_t size() const { return entries_.size(); }

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Celery's own integration tests against a worker process; none may end worse than with Celery's worker.
 
-  celery_suite.py --worker build/release/examples/conformance_worker [--results postgres] [--parts 6] [-- PYTEST OPTION ...]
-  celery_suite.py --record [--results postgres]     Celery's worker takes the tests and its outcomes are written down
+  celery_suite.py --worker build/release/examples/conformance_worker [--broker rabbitmq] [--results postgres] [--parts 6] [-- PYTEST OPTION ...]
+  celery_suite.py --record [--broker rabbitmq] [--results postgres]     Celery's worker takes the tests and its outcomes are written down
 
 The tests wait far more than they work, so they are dealt out to parts that run side by side, each with its own
-servers, worker and pytest. Exit status 77: no Celery 5.6 with pytest (scripts/celery_venv.sh), or no sdist to be had.
+servers, worker and pytest; of RabbitMQ there is one, with a vhost for each part. Exit status 77: no Celery 5.6 with pytest (scripts/celery_venv.sh), or no sdist to be had.
 """
 import argparse
 import json
@@ -27,9 +27,14 @@ INI = "[pytest]\npython_classes = test_*\nxfail_strict = true\ntimeout_func_only
 ORDER = ["passed", "xfailed", "skipped", "failed", "not run"]
 
 
-def run_part(part, options, tree, command, outcomes):
+def run_part(part, options, tree, command, rabbit, outcomes):
     with Stage() as stage:
         server = stage.redis()
+        broker = server.url()
+        if rabbit:
+            broker = rabbit.url("part%d" % part)
+            rabbit.add_vhost("part%d" % part)
+            rabbit.trace("part%d" % part)  # the message tap reads it
         results = server.url() if options.results == "redis" else "db+postgresql://" + stage.postgres()
         work = os.path.join(stage.dir, "suite")
         shutil.copytree(os.path.join(tree, "t", "integration"), os.path.join(work, "t", "integration"))
@@ -37,15 +42,15 @@ def run_part(part, options, tree, command, outcomes):
         with open(os.path.join(work, "pytest.ini"), "w") as file:
             file.write(INI)
         report = os.path.join(work, "outcomes.json")
-        log = os.path.join(options.logs, "worker-%s-%d.log" % (options.results, part))
+        log = os.path.join(options.logs, "worker-%s-%d.log" % (options.kind, part))
         if os.path.exists(log):
             os.remove(log)
         environment = dict(
-            os.environ, TEST_BROKER=server.url(), TEST_BACKEND=results, REDIS_HOST="127.0.0.1",
+            os.environ, TEST_BROKER=broker, TEST_BACKEND=results, REDIS_HOST="127.0.0.1",
             REDIS_PORT=str(server.port), OUTSIDE_COMMAND=json.dumps(command), OUTSIDE_LOG=log, OUTSIDE_REPORT=report,
             OUTSIDE_PART="%d/%d" % (part, options.parts), PYTHONPATH=os.pathsep.join([HERE, work]),
             ASAN_OPTIONS="allocator_may_return_null=1")
-        with open(os.path.join(options.logs, "pytest-%s-%d.log" % (options.results, part)), "w") as output:
+        with open(os.path.join(options.logs, "pytest-%s-%d.log" % (options.kind, part)), "w") as output:
             session = subprocess.Popen(
                 [options.python, "-m", "pytest", "-p", "celery.contrib.pytest", "-p", "outside_worker", "-p",
                  "no:cacheprovider", "-v", "--tb=short", "--durations=10"] + options.pytest +
@@ -73,6 +78,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worker", help="the conformance_worker binary")
     parser.add_argument("--record", action="store_true")
+    parser.add_argument("--broker", choices=["redis", "rabbitmq"], default="redis")
     parser.add_argument("--results", choices=["redis", "postgres"], default="redis")
     parser.add_argument("--parts", type=int, default=6)
     parser.add_argument("--python", default=os.environ.get("CELERIAC_CELERY56_PYTHON"))
@@ -86,6 +92,7 @@ def main():
                                             stderr=subprocess.DEVNULL).returncode:
         print("skipped: CELERIAC_CELERY56_PYTHON names no Python with Celery and pytest (scripts/celery_venv.sh)")
         return SKIP
+    options.kind = options.results if options.broker == "redis" else "%s-%s" % (options.broker, options.results)
     for name in ("python", "cache", "logs"):
         setattr(options, name, os.path.abspath(getattr(options, name)))
     os.makedirs(options.logs, exist_ok=True)
@@ -98,16 +105,18 @@ def main():
     command = run + ["--broker", "{broker}", "--result-backend", "{backend}", "-n", "{node}", "-c", "{concurrency}",
                      "-Q", "{queues}"]
     outcomes = {}
-    threads = [threading.Thread(target=run_part, args=(part, options, tree, command, outcomes))
-               for part in range(1, options.parts + 1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with Stage() as shared:
+        rabbit = shared.rabbit() if options.broker == "rabbitmq" else None
+        threads = [threading.Thread(target=run_part, args=(part, options, tree, command, rabbit, outcomes))
+                   for part in range(1, options.parts + 1)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     kinds = [kind for kind, _ in outcomes.values()]
     print(", ".join("%d %s" % (kinds.count(kind), kind) for kind in ORDER if kind in kinds))
-    reference = os.path.join(HERE, "python-%s.txt" % options.results)
+    reference = os.path.join(HERE, "python-%s.txt" % options.kind)
     if options.record:
         best = read_reference(reference) if os.path.exists(reference) else {}
         for test, (kind, _) in outcomes.items():

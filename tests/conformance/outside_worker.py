@@ -24,7 +24,7 @@ from celery.result import allow_join_result
 from celery.utils.nodenames import anon_nodename
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from message_tap import MessageTap  # noqa: E402
+import message_tap as taps  # noqa: E402
 
 BROKER, BACKEND = os.environ["TEST_BROKER"], os.environ["TEST_BACKEND"]
 NODE = anon_nodename()
@@ -166,18 +166,15 @@ catch_up_after(celery.result.ResultSet)
 
 @pytest.fixture(scope="session", autouse=True)
 def message_tap(celery_session_app):
-    if BROKER.startswith("redis"):
-        Taps.current = MessageTap(BROKER, lambda: celery_session_app)
-        Taps.current.start()
+    Taps.current = taps.message_tap(BROKER, lambda: celery_session_app)
+    Taps.current.start()
     yield
-    if Taps.current:
-        Taps.current.stop()
+    Taps.current.stop()
 
 
 @pytest.fixture(autouse=True)
 def one_test(request, monkeypatch):
-    if Taps.current:
-        Taps.current.forget()
+    Taps.current.forget()
     worker = OutsideWorker.current()
     if worker and worker.process.poll() is not None:
         worker.start()

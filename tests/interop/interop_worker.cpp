@@ -61,6 +61,11 @@ Json retry_then(Context& context, Json value, int times) {
   return Json::array({value, context.retries()});
 }
 
+Json again_in(Context& context, Json value, double seconds) {
+  if (context.retries() == 0) context.retry({.countdown = seconds});
+  return value;
+}
+
 // Counts one run of this id, after `seconds` of work.
 long long effect(Context& context, double seconds) {
   std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
@@ -118,6 +123,7 @@ int main(int argc, char** argv) {
   app.task("interop.add", add, {.params = {"x", "y"}});
   app.task("interop.fail", fail, {.params = {"kind", "messages"}});
   app.task("interop.retry", retry_then, {.params = {"value", "times"}, .default_retry_delay = 0});
+  app.task("interop.again_in", again_in, {.params = {"value", "seconds"}});
   app.task("interop.effect", effect,
            {.params = {"seconds"}, .acks_late = true, .reject_on_worker_lost = true});
   const celeriac::TaskOptions late{.acks_late = true, .reject_on_worker_lost = true};

@@ -20,7 +20,7 @@ from kombu import Connection
 import stage
 from fleet import app, composition
 
-options = stage.arguments(compositions=300, kill="none", kills=10, seed=1, patience=90.0)
+options = stage.arguments(compositions=300, kill="none", kills=10, seed=1, patience=90.0, broker="redis")
 VISIBILITY = 10 if options.kill != "none" else 3600
 here = os.path.dirname(os.path.abspath(__file__))
 rng = random.Random(options.seed)
@@ -29,8 +29,8 @@ rng = random.Random(options.seed)
 class Fleet:
     """Four workers; a killed one is followed by its like under the same name."""
 
-    def __init__(self, s, server, effects):
-        self.s, self.broker, self.backend = s, server.url(), server.url(1)
+    def __init__(self, s, server, results, effects):
+        self.s, self.broker, self.backend = s, server.url(), results.url(1)
         self.environment = {"EFFECTS_PORT": str(effects.port), "VISIBILITY_TIMEOUT": str(VISIBILITY),
                             "C_FORCE_ROOT": "1"}
         self.pythons = [python for _, python in stage.clients()] * 2
@@ -78,10 +78,10 @@ def stuck(result, done):
 
 
 with stage.Stage() as s:
-    server, effects = s.redis(), s.redis("effects")
-    app.conf.update(broker_url=server.url(), result_backend=server.url(1))
-    store = stage.redis.Redis(port=server.port, db=1)
-    fleet = Fleet(s, server, effects)
+    (server, results), effects = s.broker(options.broker), s.redis("effects")
+    app.conf.update(broker_url=server.url(), result_backend=results.url(1))
+    store = stage.redis.Redis(port=results.port, db=1)
+    fleet = Fleet(s, server, results, effects)
     metas = {}
 
     def done(task_id):
@@ -117,7 +117,7 @@ with stage.Stage() as s:
                         handed_on.remove(pair)
                         sent.append((pair[0], result_from_tuple(value_of(metas[pair[1].id]), app=app)))
                 open_ = [leaf.id for one, result in sent for leaf in leaves(result) if not done(leaf.id)]
-                left = server.client.llen("celery") + server.client.llen("native") + server.client.hlen("unacked")
+                left = server.left("celery", "native")
                 if not handed_on and not open_ and not left:
                     return
                 state = (len(handed_on), len(open_), left, effects.client.dbsize())
@@ -126,7 +126,8 @@ with stage.Stage() as s:
                 if time.monotonic() - moved > options.patience:
                     assert not left, "%d messages still queued or held" % left
                     return
-                if options.kill != "none":  # the sweep of a Python worker, more often than it does it
+                if options.kill != "none" and options.broker == "redis":
+                    # The sweep of a Python worker, more often than it does it.
                     channel.qos._vrestore_count = 0
                     channel.qos.restore_visible(num=1000)
                 time.sleep(0.2)

@@ -29,7 +29,8 @@ class RabbitServer:
             f.write("[%s].\n" % ",".join(plugins))
         with open(folder + "/rabbitmq.conf", "w") as f:
             f.write("loopback_users = none\ntotal_memory_available_override_value = 4GB\n"
-                    "disk_free_limit.absolute = 50MB\n%s\n" % config)
+                    "disk_free_limit.absolute = 50MB\nlog.file = false\nlog.console = true\nlog.console.level = warning\n"
+                    "%s\n" % config)
         with open(folder + "/.erlang.cookie", "w") as f:
             f.write(COOKIE)
         os.chmod(folder + "/.erlang.cookie", 0o400)
@@ -68,6 +69,11 @@ class RabbitServer:
                                '<<"guest">>, <<"%s">>, <<".*">>, <<".*">>, <<".*">>, <<"test">>).' % (name, name))
         assert answer.startswith("{ok"), answer
 
+    def trace(self, vhost):
+        """From now on each message of the vhost is also sent to its exchange amq.rabbitmq.trace."""
+        answer = self.evaluate('rabbit_trace:start(<<"%s">>).' % vhost)
+        assert answer.startswith("{ok"), answer
+
     def messages(self, vhost="/"):
         """{queue: (ready, held by consumers)}"""
         answer = self.evaluate(
@@ -90,16 +96,17 @@ class RabbitServer:
         assert answer.startswith("{ok"), answer
         return re.findall(r"([^\s;\"]+);", answer)
 
-    def connections(self):
-        """The ports of the clients that are connected."""
-        answer = self.evaluate("[rabbit_networking:connection_info(C, [peer_port]) || C <- rabbit_networking:connections()].")
-        return sorted(map(int, re.findall(r"peer_port, (\d+)", answer)))
-
     def close_connections(self):
         assert "ok" in self.evaluate('rabbit_networking:close_all_connections("cut by the test").')
 
     def signal(self, number):
         os.killpg(self.process.pid, number)
+
+    def stop(self):
+        """As an operator does it: what is known is written."""
+        self.signal(signal.SIGTERM)
+        self.process.wait(60)
+        self.stage.processes.remove(self.process)
 
     def kill(self):
         self.signal(signal.SIGKILL)

@@ -117,7 +117,9 @@ def given_back(s, server, results, app):
                           concurrency=1, extra=["task_acks_late=true", "task_reject_on_worker_lost=true"])
         # The cold one ends the running task, the warm one waits for it.
         running = app.send_task("interop.nap", (3 if how == signal.SIGTERM else 60,), queue="left")
-        stage.wait_for(lambda: "nap[%s] received" % running.id in s.log(name), what="the running task")
+        node = name + "@interop"
+        stage.wait_for(lambda: (app.control.inspect(timeout=5, destination=[node]).active() or {}).get(node),
+                       what="the running task")
         for _ in range(2):
             app.send_task("interop.nap", (0,), queue="left")
         app.send_task("interop.nap", (0,), queue="left", countdown=600)
@@ -128,7 +130,6 @@ def given_back(s, server, results, app):
         stage.wait_for(lambda: server.messages().get("left") == (left, 0), 10, "%d messages back: %s" % (
             left, server.messages()))
         assert (running.state == "SUCCESS") == (how == signal.SIGTERM), running.state
-        app.control.purge()
         run(sys.executable, "-b", server.url(), "purge", "-f", "-Q", "left")
 
 

@@ -2,6 +2,7 @@
 #include "queues/amqp/amqp_broker.hpp"
 #include "tests/queues/amqp_fixture.hpp"
 #include "tests/queues/broker_conformance.hpp"
+#include "tests/queues/loop.hpp"
 
 #include <doctest/doctest.h>
 
@@ -33,6 +34,38 @@ TEST_CASE("RabbitMQ keeps the broker's contract on classic queues") {
 }
 TEST_CASE("RabbitMQ keeps the broker's contract on quorum queues") {
   run_conformance({{"x-queue-type", "quorum"}});
+}
+
+// RabbitMQ ends the connection when a quorum queue's consumer is cancelled that it has not confirmed yet.
+TEST_CASE("a window that changes all the time costs no connection on a quorum queue") {
+  boost::asio::io_context io;
+  const std::string vhost = fresh_vhost();
+  const Json quorum = {{"x-queue-type", "quorum"}};
+  auto broker = amqp_broker(io, vhost, quorum);
+  std::vector<std::string> lost, bodies;
+  Broker::Handlers handlers;
+  handlers.on_state = [&](BrokerState state, std::string why) {
+    if (state == BrokerState::lost) lost.push_back(std::move(why));
+  };
+  handlers.on_deliveries = [&](std::vector<Delivery>&& batch) {
+    for (const auto& delivery : batch) {
+      bodies.push_back(delivery.message.body);
+      broker->ack(delivery.tag);
+    }
+  };
+  broker->start(std::move(handlers));
+  broker->set_window(1);
+  broker->consume({"q"});
+  RawClient client(vhost, quorum);
+  client.publish("q", "1");
+  REQUIRE(run_until(io, [&] { return bodies.size() == 1; }));
+  for (unsigned window = 2; window < 200; ++window) {
+    broker->set_window(window);
+    io.run_one_for(std::chrono::milliseconds(1));
+  }
+  client.publish("q", "2");
+  REQUIRE(run_until(io, [&] { return bodies.size() == 2; }));
+  CHECK(lost == std::vector<std::string>());
 }
 
 }  // namespace
