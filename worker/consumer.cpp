@@ -364,14 +364,19 @@ void Consumer::take_back(const std::vector<JobId>& jobs) {
 void Consumer::give_back_surplus(double now) {
   const unsigned plain = prefetch_.plain_window();
   if (plain == 0) return;
+  if (ready_.empty() || requests_.size() <= plain) return;
+  // As the broker counts: what was acknowledged at its start is no longer held.
+  std::size_t held = 0;
+  for (const auto& [job, request] : requests_) held += request.settled ? 0 : 1;
   // Newest first: the broker puts each in front of the line, so the order is kept.
-  while (!ready_.empty() && requests_.size() > plain) {
+  while (!ready_.empty() && held > plain) {
     const auto found = requests_.find(ready_.back());
     if (found != requests_.end()) {
       if (now - found->second.held_since < max_hold) return;
       parts_.broker.release(found->second.tag);
       for (const Tag tag : found->second.duplicates) parts_.broker.ack(tag);
       requests_.erase(found);
+      --held;
     }
     ready_.pop_back();
   }

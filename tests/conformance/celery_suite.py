@@ -33,8 +33,6 @@ def run_part(part, options, tree, command, rabbit, outcomes):
         broker = server.url()
         if rabbit:
             broker = rabbit.url("part%d" % part)
-            rabbit.add_vhost("part%d" % part)
-            rabbit.trace("part%d" % part)  # the message tap reads it
         results = server.url() if options.results == "redis" else "db+postgresql://" + stage.postgres()
         work = os.path.join(stage.dir, "suite")
         shutil.copytree(os.path.join(tree, "t", "integration"), os.path.join(work, "t", "integration"))
@@ -107,6 +105,9 @@ def main():
     outcomes = {}
     with Stage() as shared:
         rabbit = shared.rabbit() if options.broker == "rabbitmq" else None
+        for part in range(1, options.parts + 1) if rabbit else ():
+            rabbit.add_vhost("part%d" % part)
+            rabbit.trace("part%d" % part)  # the message tap reads it
         threads = [threading.Thread(target=run_part, args=(part, options, tree, command, rabbit, outcomes))
                    for part in range(1, options.parts + 1)]
         for thread in threads:

@@ -60,7 +60,7 @@ class RabbitServer:
 
     def evaluate(self, code):
         """What the Erlang expression comes to in the node, as "{ok, ...}"; much quicker than rabbitmqctl."""
-        done = subprocess.run(["erl_call", "-c", COOKIE, "-n", self.env["RABBITMQ_NODENAME"], "-e"], input=code + "\n",
+        done = subprocess.run(["erl_call", "-r", "-c", COOKIE, "-n", self.env["RABBITMQ_NODENAME"], "-e"], input=code + "\n",
                               env=self.env, capture_output=True, text=True, timeout=30)
         return done.stdout.strip()
 

@@ -76,7 +76,7 @@ with stage.Stage() as s:
     native = native_worker("second")
     assert [value(i) for i in ids] == [n + 1 for n in range(20)]
     assert time.time() - begin >= options.wait - 1
-    assert s.log("second").count("succeeded") == 20
+    stage.wait_for(lambda: s.log("second").count("succeeded") == 20, what="20 runs by the second")
 
     # Ours retries into the server, a Python worker takes what comes back.
     ids = send("for n in range(5): print(app.send_task('interop.again_in', ('x', %d)).id)" % options.wait)
@@ -85,7 +85,7 @@ with stage.Stage() as s:
     assert native.wait(20) == 0
     python = python_worker("third")
     assert [value(i) for i in ids] == ["x"] * 5
-    assert s.log("third").count("succeeded") == 5
+    stage.wait_for(lambda: s.log("third").count("succeeded") == 5, what="5 runs by the third")
 
     # And the other way round.
     ids = send("for n in range(5): print(app.send_task('interop.again_in', ('y', %d)).id)" % options.wait)
@@ -94,7 +94,7 @@ with stage.Stage() as s:
     assert python.wait(30) == 0
     native = native_worker("fourth")
     assert [value(i) for i in ids] == ["y"] * 5
-    assert s.log("fourth").count("succeeded") == 5
+    stage.wait_for(lambda: s.log("fourth").count("succeeded") == 5, what="5 runs by the fourth")
 
     # Twice the same delay: the server must not take the retry for a message that goes in circles.
     ids = send("print(app.send_task('interop.again_in', ('z', %d), countdown=%d).id)" % (options.wait, options.wait))

@@ -1,7 +1,9 @@
 // Deliveries that went back to their queue behind the worker's back (a lost channel), and their return.
 #include "control_fixture.hpp"
 
+#include <chrono>
 #include <csignal>
+#include <thread>
 
 using namespace celeriac;
 using namespace celeriac::control_test;
@@ -137,4 +139,15 @@ TEST_CASE("worker_cancel_long_running_tasks_on_connection_loss ends what runs la
   node.consumer->on_taken({1});
   CHECK(node.pool.terminated.size() == 1);
   CHECK(node.pool.terminated.begin()->second == SIGTERM);
+}
+
+TEST_CASE("what is acknowledged at its start does not count as held when the surplus goes back") {
+  Node node;  // two slots: Celery's window is eight
+  for (int i = 0; i < 11; ++i) node.deliver("t" + std::to_string(i));
+  node.begin(0);
+  node.begin(1);
+  CHECK(node.broker.acked == Tags{1, 2});
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // longer than a message may wait
+  node.consumer->tick();
+  CHECK(node.broker.requeued == Tags{11});
 }
