@@ -204,14 +204,14 @@ class AmqpBroker::Impl : public std::enable_shared_from_this<Impl> {
     const auto delay = quorum && options.detect_quorum ? seconds_to_eta(message) : 0;
     if (delay > 0) {
       auto self = shared_from_this();
-      return publishing_topology.ensure_delayed(queue, [self, delay, queue, message = std::move(message),
-                                                        done = later(std::move(done))]() mutable {
-        if (self->publishing_topology.delayed_ready()) {
-          message.properties.exchange = delayed::level_name(delayed::top_level);
-          message.properties.routing_key = delayed::routing_key(delay, queue);
-        }
-        self->publisher.publish(std::move(message), std::move(done));
-      });
+      return publishing_topology.ensure_delayed(
+          queue, [self, delay, queue, message = std::move(message), done = later(std::move(done))]() mutable {
+            if (self->publishing_topology.delayed_ready()) {
+              message.properties.exchange = delayed::level_name(delayed::top_level);
+              message.properties.routing_key = delayed::routing_key(delay, queue);
+            }
+            self->publisher.publish(std::move(message), std::move(done));
+          });
     }
     publisher.publish(std::move(message), later(std::move(done)));
   }

@@ -1,4 +1,5 @@
-// What the AMQP broker decides without a server: the keys of delayed delivery, and lost deliveries that return.
+// What the AMQP broker decides without a server: the keys of delayed delivery, and lost deliveries that
+// return.
 #include "queues/amqp/delayed_delivery.hpp"
 #include "queues/amqp/lost_deliveries.hpp"
 

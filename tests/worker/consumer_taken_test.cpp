@@ -38,7 +38,8 @@ TEST_CASE("a running task takes over the tag of its redelivery and is settled wi
   CHECK(node.consumer->requests().empty());
 }
 
-TEST_CASE("a task that ends before its message is back is settled by the void tag, which the broker remembers") {
+TEST_CASE(
+    "a task that ends before its message is back is settled by the void tag, which the broker remembers") {
   Node node(false, {}, late());
   node.deliver("a");
   node.begin(0);
@@ -128,7 +129,8 @@ TEST_CASE("a retry is another message, not the return of the one that runs") {
   node.deliver("a");
   node.begin(0);
   node.consumer->on_taken({1});
-  node.deliver("a", "t.add", [](TaskHeaders& headers) { headers.retries = 1; }, true);
+  node.deliver(
+      "a", "t.add", [](TaskHeaders& headers) { headers.retries = 1; }, true);
   CHECK(node.pool.jobs.size() == 2);
 }
 
