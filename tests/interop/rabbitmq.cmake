@@ -1,0 +1,14 @@
+# Over RabbitMQ, which takes seconds to start and a minute on a loaded machine: all on demand.
+#   ctest -L rabbitmq
+set(rabbitmq_tests interop_rabbitmq interop_rabbitmq_connections)
+add_test(NAME interop_rabbitmq
+  COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/rabbitmq.py --worker $<TARGET_FILE:interop_worker>
+    --celeriac $<TARGET_FILE:celeriac>)
+add_test(NAME interop_rabbitmq_connections
+  COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/rabbitmq_connections.py --worker $<TARGET_FILE:interop_worker>)
+foreach(name control kill_test mixed_fleet)
+  list(APPEND rabbitmq_tests interop_rabbitmq_${name})
+  add_test(NAME interop_rabbitmq_${name}
+    COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/${name}.py --worker $<TARGET_FILE:interop_worker> --broker rabbitmq)
+endforeach()
+set_tests_properties(${rabbitmq_tests} PROPERTIES TIMEOUT 600 LABELS "interop;rabbitmq;on-demand" SKIP_RETURN_CODE 77)
