@@ -2,9 +2,8 @@
 
 #include "protocol/result.hpp"
 #include "protocol/time.hpp"
+#include "queues/memcached/libmemcached.hpp"
 #include "queues/result_keys.hpp"
-
-#include <libmemcached/memcached.h>
 
 #include <charconv>
 #include <cmath>
@@ -19,7 +18,7 @@ constexpr int most_races = 100;
 constexpr std::string_view success_begins = R"({"status": "SUCCESS")";
 
 struct FreeClient {
-  void operator()(memcached_st* client) const noexcept { memcached_free(client); }
+  void operator()(memcached_st* client) const noexcept { libmemcached().memcached_free(client); }
 };
 
 struct Server {
@@ -40,11 +39,12 @@ class MemcachedStore : public BlockingStore {
         expires_(std::ceil(std::max(0.0, settings.result_expires))) {}
 
   std::optional<StoreFault> open() override {
-    client_.reset(memcached_create(nullptr));
+    client_.reset(libmemcached().memcached_create(nullptr));
     for (const Server& server : servers_) {
-      const auto added = server.host.starts_with("/")
-                             ? memcached_server_add_unix_socket(client_.get(), server.host.c_str())
-                             : memcached_server_add(client_.get(), server.host.c_str(), server.port);
+      const auto added =
+          server.host.starts_with("/")
+              ? libmemcached().memcached_server_add_unix_socket(client_.get(), server.host.c_str())
+              : libmemcached().memcached_server_add(client_.get(), server.host.c_str(), server.port);
       if (added != MEMCACHED_SUCCESS) return fault(added);
     }
     const std::pair<memcached_behavior_t, std::uint64_t> behaviours[] = {
@@ -52,8 +52,10 @@ class MemcachedStore : public BlockingStore {
         {MEMCACHED_BEHAVIOR_TCP_NODELAY, 1},
         {MEMCACHED_BEHAVIOR_CONNECT_TIMEOUT, connect_timeout_ms},
         {MEMCACHED_BEHAVIOR_POLL_TIMEOUT, answer_timeout_ms}};
-    for (auto [behaviour, value] : behaviours) memcached_behavior_set(client_.get(), behaviour, value);
-    if (const auto asked = memcached_version(client_.get()); asked != MEMCACHED_SUCCESS) return fault(asked);
+    for (auto [behaviour, value] : behaviours)
+      libmemcached().memcached_behavior_set(client_.get(), behaviour, value);
+    if (const auto asked = libmemcached().memcached_version(client_.get()); asked != MEMCACHED_SUCCESS)
+      return fault(asked);
     return std::nullopt;
   }
 
@@ -87,7 +89,7 @@ class MemcachedStore : public BlockingStore {
   StoreAnswer<bool> forget(const std::string& task_id) override {
     const std::string key = task_key(prefix_, task_id);
     if (!usable(key)) return false;
-    const auto code = memcached_delete(client_.get(), key.data(), key.size(), 0);
+    const auto code = libmemcached().memcached_delete(client_.get(), key.data(), key.size(), 0);
     if (code == MEMCACHED_NOTFOUND) return false;
     if (code != MEMCACHED_SUCCESS) return tl::unexpected<StoreFault>(fault(code));
     return true;
@@ -109,15 +111,15 @@ class MemcachedStore : public BlockingStore {
   // arrives in between is kept.
   StoreAnswer<Status> put(const std::string& key, const std::string& meta) {
     for (int race = 0; race < most_races; ++race) {
-      auto code =
-          memcached_add(client_.get(), key.data(), key.size(), meta.data(), meta.size(), lifetime(), 0);
+      auto code = libmemcached().memcached_add(client_.get(), key.data(), key.size(), meta.data(),
+                                               meta.size(), lifetime(), 0);
       if (code == MEMCACHED_NOTSTORED || code == MEMCACHED_DATA_EXISTS) {
         auto old = get(key);
         if (!old) return tl::unexpected<StoreFault>(std::move(old).error());
         if (!*old) continue;  // expired or forgotten just now
         if ((*old)->bytes.starts_with(success_begins)) return Status{};
-        code = memcached_cas(client_.get(), key.data(), key.size(), meta.data(), meta.size(), lifetime(), 0,
-                             (*old)->version);
+        code = libmemcached().memcached_cas(client_.get(), key.data(), key.size(), meta.data(), meta.size(),
+                                            lifetime(), 0, (*old)->version);
         if (code == MEMCACHED_DATA_EXISTS || code == MEMCACHED_NOTFOUND) continue;  // changed just now
       }
       if (code == MEMCACHED_SUCCESS) return Status{};
@@ -132,14 +134,17 @@ class MemcachedStore : public BlockingStore {
   StoreAnswer<std::optional<Value>> get(const std::string& key) {
     const char* keys[] = {key.data()};
     const std::size_t sizes[] = {key.size()};
-    if (const auto code = memcached_mget(client_.get(), keys, sizes, 1); code != MEMCACHED_SUCCESS)
+    if (const auto code = libmemcached().memcached_mget(client_.get(), keys, sizes, 1);
+        code != MEMCACHED_SUCCESS)
       return tl::unexpected<StoreFault>(fault(code));
     std::optional<Value> found;
     auto code = MEMCACHED_SUCCESS;
-    while (memcached_result_st* result = memcached_fetch_result(client_.get(), nullptr, &code)) {
-      found = Value{std::string(memcached_result_value(result), memcached_result_length(result)),
-                    memcached_result_cas(result)};
-      memcached_result_free(result);
+    while (memcached_result_st* result =
+               libmemcached().memcached_fetch_result(client_.get(), nullptr, &code)) {
+      found = Value{std::string(libmemcached().memcached_result_value(result),
+                                libmemcached().memcached_result_length(result)),
+                    libmemcached().memcached_result_cas(result)};
+      libmemcached().memcached_result_free(result);
     }
     if (code != MEMCACHED_END && code != MEMCACHED_NOTFOUND && code != MEMCACHED_SUCCESS)
       return tl::unexpected<StoreFault>(fault(code));
@@ -147,8 +152,9 @@ class MemcachedStore : public BlockingStore {
   }
 
   StoreFault fault(memcached_return_t code) const {
-    const char* last = memcached_last_error_message(client_.get());
-    return {std::string("memcached: ") + (last ? last : memcached_strerror(client_.get(), code))};
+    const char* last = libmemcached().memcached_last_error_message(client_.get());
+    return {std::string("memcached: ") +
+            (last ? last : libmemcached().memcached_strerror(client_.get(), code))};
   }
 
   const std::vector<Server> servers_;
@@ -178,6 +184,7 @@ Expected<Server> read_server(std::string_view text) {
 
 Expected<std::unique_ptr<BlockingStore>> make_memcached_store(const Settings& settings,
                                                               std::string_view url) {
+  if (const auto& loaded = load_functions<Libmemcached>(); !loaded) return tl::unexpected(loaded.error());
   std::string_view rest = url.substr(url.find("://") + 3);
   while (rest.ends_with('/')) rest.remove_suffix(1);
   std::vector<Server> servers;

@@ -1,8 +1,8 @@
 #include "queues/postgres/connection.hpp"
 
 #include "queues/backoff.hpp"
+#include "queues/postgres/libpq.hpp"
 
-#include <libpq-fe.h>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -21,7 +21,7 @@ using asio::posix::stream_descriptor;
 using boost::system::error_code;
 
 struct CloseConnection {
-  void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
+  void operator()(PGconn* connection) const noexcept { libpq().PQfinish(connection); }
 };
 
 struct Transaction {
@@ -43,8 +43,8 @@ std::string one_line(const char* message) {
 // A failed attempt leaves no SQLSTATE of its own, but verbose messages have it: "FATAL:  28P01: password
 // ...". Class 28 is authentication, 3D000 a database that does not exist.
 bool refused_for_good(PGconn* connection) {
-  if (PQconnectionNeedsPassword(connection)) return true;
-  const std::string_view message = PQerrorMessage(connection);
+  if (libpq().PQconnectionNeedsPassword(connection)) return true;
+  const std::string_view message = libpq().PQerrorMessage(connection);
   for (std::string_view code : {":  28P01: ", ":  28000: ", ":  3D000: "})
     if (message.find(code) != message.npos) return true;
   return false;
@@ -52,14 +52,14 @@ bool refused_for_good(PGconn* connection) {
 
 // The message without the SQLSTATE and the place in the server's source.
 std::string attempt_failure(PGconn* connection) {
-  std::string message = PQerrorMessage(connection);
+  std::string message = libpq().PQerrorMessage(connection);
   for (std::size_t at = 0; (at = message.find("\nLOCATION:", at)) != std::string::npos;)
     message.erase(at, message.find('\n', at + 1) - at);
   return one_line(message.c_str());
 }
 
 std::string field(const PGresult* result, int code) {
-  const char* value = PQresultErrorField(result, code);
+  const char* value = libpq().PQresultErrorField(result, code);
   return value ? value : "";
 }
 
@@ -141,19 +141,20 @@ struct Connection::Impl : std::enable_shared_from_this<Impl> {
     add("port", options.port);
     keys.push_back(nullptr);
     values.push_back(nullptr);
-    connection.reset(PQconnectStartParams(keys.data(), values.data(), 0));
-    if (!connection || PQstatus(connection.get()) == CONNECTION_BAD)
-      return lost(one_line(PQerrorMessage(connection.get())));
-    PQsetNoticeProcessor(
+    connection.reset(libpq().PQconnectStartParams(keys.data(), values.data(), 0));
+    if (!connection || libpq().PQstatus(connection.get()) == CONNECTION_BAD)
+      return lost(one_line(libpq().PQerrorMessage(connection.get())));
+    libpq().PQsetNoticeProcessor(
         connection.get(), [](void*, const char*) {}, nullptr);
-    PQsetErrorVerbosity(connection.get(), PQERRORS_VERBOSE);  // for refused_for_good(), until it is up
+    libpq().PQsetErrorVerbosity(connection.get(),
+                                PQERRORS_VERBOSE);  // for refused_for_good(), until it is up
     watch_handshake(stream_descriptor::wait_write);
   }
 
   // libpq may change its descriptor between two polls, so it is lent out for one wait only.
   void watch_handshake(stream_descriptor::wait_type what) {
     error_code ec;
-    socket.assign(PQsocket(connection.get()), ec);
+    socket.assign(libpq().PQsocket(connection.get()), ec);
     if (ec) return lost(ec.message());
     socket.async_wait(what, current([](Impl& impl, error_code failed) {
                         if (failed) return impl.lost(failed.message());
@@ -163,7 +164,7 @@ struct Connection::Impl : std::enable_shared_from_this<Impl> {
   }
 
   void poll_handshake() {
-    switch (PQconnectPoll(connection.get())) {
+    switch (libpq().PQconnectPoll(connection.get())) {
       case PGRES_POLLING_READING:
         return watch_handshake(stream_descriptor::wait_read);
       case PGRES_POLLING_WRITING:
@@ -191,12 +192,13 @@ struct Connection::Impl : std::enable_shared_from_this<Impl> {
 
   void connected() {
     timer.cancel();
-    PQsetErrorVerbosity(connection.get(), PQERRORS_DEFAULT);
+    libpq().PQsetErrorVerbosity(connection.get(), PQERRORS_DEFAULT);
     state = State::preparing;
     error_code ec;
-    socket.assign(PQsocket(connection.get()), ec);
-    if (ec || PQsetnonblocking(connection.get(), 1) != 0 || PQenterPipelineMode(connection.get()) != 1)
-      return lost(ec ? ec.message() : one_line(PQerrorMessage(connection.get())));
+    socket.assign(libpq().PQsocket(connection.get()), ec);
+    if (ec || libpq().PQsetnonblocking(connection.get(), 1) != 0 ||
+        libpq().PQenterPipelineMode(connection.get()) != 1)
+      return lost(ec ? ec.message() : one_line(libpq().PQerrorMessage(connection.get())));
     write_wait = false;
     wait_read();
     if (session.empty()) return up();
@@ -229,19 +231,19 @@ struct Connection::Impl : std::enable_shared_from_this<Impl> {
         lengths.push_back(param.value ? static_cast<int>(param.value->size()) : 0);
         formats.push_back(param.binary ? 1 : 0);
       }
-      sent = sent && PQsendQueryParams(c, statement.sql.c_str(), static_cast<int>(values.size()),
-                                       types.data(), values.data(), lengths.data(), formats.data(),
-                                       statement.binary_results ? 1 : 0) == 1;
+      sent = sent && libpq().PQsendQueryParams(c, statement.sql.c_str(), static_cast<int>(values.size()),
+                                               types.data(), values.data(), lengths.data(), formats.data(),
+                                               statement.binary_results ? 1 : 0) == 1;
     }
     in_flight.push_back(std::move(transaction));
-    if (!sent || PQpipelineSync(c) != 1) return lost(one_line(PQerrorMessage(c)));
+    if (!sent || libpq().PQpipelineSync(c) != 1) return lost(one_line(libpq().PQerrorMessage(c)));
     flush();
   }
 
   void flush() {
     if (write_wait) return;
-    int left = PQflush(connection.get());
-    if (left < 0) return lost(one_line(PQerrorMessage(connection.get())));
+    int left = libpq().PQflush(connection.get());
+    if (left < 0) return lost(one_line(libpq().PQerrorMessage(connection.get())));
     if (left == 0) return;
     write_wait = true;
     socket.async_wait(stream_descriptor::wait_write, current([](Impl& impl, error_code ec) {
@@ -254,11 +256,11 @@ struct Connection::Impl : std::enable_shared_from_this<Impl> {
   void wait_read() {
     socket.async_wait(stream_descriptor::wait_read, current([](Impl& impl, error_code ec) {
                         if (ec) return impl.lost(ec.message());
-                        bool alive = PQconsumeInput(impl.connection.get()) == 1;
+                        bool alive = libpq().PQconsumeInput(impl.connection.get()) == 1;
                         const auto mine = impl.epoch;
                         impl.drain();  // also what came before the end
                         if (mine != impl.epoch) return;
-                        if (!alive) return impl.lost(one_line(PQerrorMessage(impl.connection.get())));
+                        if (!alive) return impl.lost(one_line(libpq().PQerrorMessage(impl.connection.get())));
                         impl.flush();
                         if (mine == impl.epoch) impl.wait_read();
                       }));
@@ -267,8 +269,8 @@ struct Connection::Impl : std::enable_shared_from_this<Impl> {
   void drain() {
     const auto mine = epoch;
     int empty_answers = 0;  // each statement's results end with one
-    while (mine == epoch && !in_flight.empty() && empty_answers < 2 && !PQisBusy(connection.get())) {
-      PGresult* result = PQgetResult(connection.get());
+    while (mine == epoch && !in_flight.empty() && empty_answers < 2 && !libpq().PQisBusy(connection.get())) {
+      PGresult* result = libpq().PQgetResult(connection.get());
       if (!result) {
         ++empty_answers;
         continue;
@@ -276,13 +278,13 @@ struct Connection::Impl : std::enable_shared_from_this<Impl> {
       empty_answers = 0;
       take(Rows(result), result);
     }
-    if (mine == epoch && PQstatus(connection.get()) == CONNECTION_BAD)
-      lost(one_line(PQerrorMessage(connection.get())));
+    if (mine == epoch && libpq().PQstatus(connection.get()) == CONNECTION_BAD)
+      lost(one_line(libpq().PQerrorMessage(connection.get())));
   }
 
   void take(Rows rows, const PGresult* result) {
     Outcome& outcome = in_flight.front().outcome;
-    switch (PQresultStatus(result)) {
+    switch (libpq().PQresultStatus(result)) {
       case PGRES_PIPELINE_SYNC:
         return finish();
       case PGRES_PIPELINE_ABORTED:
@@ -299,8 +301,8 @@ struct Connection::Impl : std::enable_shared_from_this<Impl> {
     }
     std::string severity = field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     std::string what = field(result, PG_DIAG_MESSAGE_PRIMARY);
-    if (what.empty()) what = one_line(PQresultErrorMessage(result));
-    if (severity == "FATAL" || severity == "PANIC" || PQstatus(connection.get()) == CONNECTION_BAD)
+    if (what.empty()) what = one_line(libpq().PQresultErrorMessage(result));
+    if (severity == "FATAL" || severity == "PANIC" || libpq().PQstatus(connection.get()) == CONNECTION_BAD)
       return lost(what);
     if (!outcome.ok()) return;
     outcome.kind = Outcome::Kind::refused;
@@ -395,11 +397,11 @@ void Connection::query(Statement statement, Repeat repeat, Reply reply) {
 void Connection::cancel() {
   if (!ready()) return;
   // PQcancel opens a connection of its own and waits for it. The thread owns all it uses.
-  if (PGcancel* request = PQgetCancel(impl_->connection.get())) {
+  if (PGcancel* request = libpq().PQgetCancel(impl_->connection.get())) {
     std::thread([request] {
       char why[256];
-      PQcancel(request, why, sizeof why);  // a failure shows as the statement going on
-      PQfreeCancel(request);
+      libpq().PQcancel(request, why, sizeof why);  // a failure shows as the statement going on
+      libpq().PQfreeCancel(request);
     }).detach();
   }
 }

@@ -1,7 +1,6 @@
 // From a URL to libpq's keywords.
 #include "queues/postgres/connection.hpp"
-
-#include <libpq-fe.h>
+#include "queues/postgres/libpq.hpp"
 
 #include <memory>
 #include <set>
@@ -12,7 +11,8 @@ namespace {
 const std::set<std::string, std::less<>>& known_keywords() {
   static const auto names = [] {
     std::set<std::string, std::less<>> out;
-    std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> all(PQconndefaults(), PQconninfoFree);
+    std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> all(libpq().PQconndefaults(),
+                                                                       libpq().PQconninfoFree);
     for (auto* option = all.get(); option && option->keyword; ++option) out.insert(option->keyword);
     return out;
   }();
@@ -38,6 +38,7 @@ const std::pair<const char*, const char*> our_defaults[] = {
 Expected<ConnectionOptions> connection_options(const Url& url) {
   if (!is_postgres(url.scheme))
     return unexpected("'" + url.display() + "': expected a scheme like db+postgresql or postgresql");
+  if (const auto& loaded = load_functions<Libpq>(); !loaded) return tl::unexpected(loaded.error());
   ConnectionOptions out;
   std::map<std::string, std::string> parameters;
   for (auto& [name, value] : our_defaults) parameters[name] = value;

@@ -4,8 +4,7 @@
 #include "protocol/utf8.hpp"
 #include "queues/database/result_row.hpp"
 #include "queues/sqlite/database.hpp"
-
-#include <sqlite3.h>
+#include "queues/sqlite/libsqlite.hpp"
 
 namespace celeriac {
 namespace {
@@ -223,6 +222,8 @@ Expected<std::unique_ptr<BlockingStore>> make_sqlite_store(const Settings& setti
   for (auto* part : {"task", "group"})
     if (settings.database_table_schemas.contains(part))
       return unexpected("database_table_schemas: SQLite has no schemas");
+  if (const auto& loaded = load_functions<sqlite::Libsqlite>(); !loaded)
+    return tl::unexpected(loaded.error());
   return std::make_unique<SqliteStore>(settings, path);
 }
 

@@ -1,6 +1,7 @@
 """A client that is not Python sends tasks to a native worker and gets its results.
 
---client node (npm's celery-node) or go (gocelery). Their packages come from their registries into --cache. Exit status 77: the
+--client node (npm's celery-node), go (gocelery) or rust (rusty-celery). Their packages come from their registries into
+--cache. Exit status 77: the
 language's tools are not installed, or its registry cannot be reached.
 """
 import os
@@ -17,6 +18,7 @@ CLIENTS = {
     "go": ("go", [["go", "get", "github.com/gocelery/gocelery@v0.0.0-20201111034804-825d89059344",
                    "github.com/gomodule/redigo@v2.0.0+incompatible"], ["go", "build", "-o", "client", "client.go"]],
            ["./client"]),
+    "rust": ("cargo", [["cargo", "fetch", "--quiet"], ["cargo", "build", "--release", "--quiet"]], ["target/release/client"]),
 }
 tool, steps, run = CLIENTS[options.client]
 if not shutil.which(tool):
