@@ -1,5 +1,6 @@
 // The API's own description, OpenAPI 3.1: one operation for each route, and one for each task.
 #include "http/front.hpp"
+#include "http/html.hpp"
 
 #include "config/version.hpp"
 
@@ -71,6 +72,7 @@ Json description(const std::vector<Route>& routes, const std::vector<TaskEntry>&
   Json paths = Json::object();
   for (const auto& route : routes) {
     if (route.path == "/api/v1/tasks/{name}") continue;  // named one by one below
+    if (!route.path.starts_with("/api/")) continue;      // pages and probes
     std::string method = route.method;
     std::transform(method.begin(), method.end(), method.begin(),
                    [](unsigned char c) { return std::tolower(c); });
@@ -98,19 +100,6 @@ Json description(const std::vector<Route>& routes, const std::vector<TaskEntry>&
                     {"securitySchemes",
                      Json{{"bearer", Json{{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "JWT"}}},
                           {"key", Json{{"type", "apiKey"}, {"in", "header"}, {"name", "X-API-Key"}}}}}}}};
-}
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<')
-      out += "&lt;";
-    else if (c == '&')
-      out += "&amp;";
-    else
-      out += c;
-  }
-  return out;
 }
 
 }  // namespace

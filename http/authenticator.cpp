@@ -4,6 +4,7 @@
 #include "http/token.hpp"
 
 #include <openssl/evp.h>
+#include <algorithm>
 #include <array>
 
 namespace celeriac::http {
@@ -39,6 +40,27 @@ Expected<Caller> TokenVerifier::verify(const std::string& token, double now) con
     }
   }
   return caller;
+}
+
+Credential credential(const Request& request, const Route& route) {
+  const auto& header = request.header("authorization");
+  if (header.starts_with("Bearer ")) return {header.substr(7), {}};
+  if (!route.page || !header.starts_with("Basic ")) return {{}, request.header("x-api-key")};
+  const std::string_view coded = std::string_view(header).substr(6);
+  std::string text(coded.size() / 4 * 3 + 3, '\0');
+  const int size = coded.size() > 12000
+                       ? -1
+                       : EVP_DecodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                                         reinterpret_cast<const unsigned char*>(coded.data()),
+                                         static_cast<int>(coded.size()));
+  if (size < 0) return {};
+  text.resize(static_cast<std::size_t>(size));
+  while (!text.empty() && text.back() == '\0') text.pop_back();  // what padding stood for
+  const auto colon = text.find(':');
+  auto password = colon == text.npos ? std::string() : text.substr(colon + 1);
+  // A token is three texts joined by dots; keys have none.
+  if (std::count(password.begin(), password.end(), '.') == 2) return {std::move(password), {}};
+  return {{}, std::move(password)};
 }
 
 std::string sha256_hex(std::string_view bytes) {

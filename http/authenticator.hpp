@@ -3,6 +3,7 @@
 #pragma once
 
 #include "http/exchange.hpp"
+#include "http/router.hpp"
 #include "protocol/error.hpp"
 #include "tasks/store/database.hpp"
 
@@ -23,6 +24,13 @@ class TokenVerifier {
  private:
   std::string algorithm_, key_;
 };
+
+// What a request shows to prove its caller: one of the two, or neither. Pages take either as the password
+// of a browser's prompt, too.
+struct Credential {
+  std::string token, key;
+};
+Credential credential(const Request& request, const Route& route);
 
 // Nobody when no such key is active.
 Caller find_api_key(Database& database, const std::string& key);

@@ -54,6 +54,7 @@ Front::Front(boost::asio::io_context& io, const Settings& settings, std::vector<
       relay_timer_(io),
       who_("http-" + uuid4()),
       counts_(std::make_unique<Counts>()) {
+  add_pages();
   add_health_routes();
   add_task_routes();
   add_event_routes();
@@ -83,6 +84,14 @@ Expected<std::unique_ptr<Front>> Front::create(boost::asio::io_context& io, cons
       make_backend(io, settings, settings.result_backend.substr(0, settings.result_backend.find(',')));
   if (!results) return tl::unexpected(results.error());
   front->results_ = std::move(*results);
+  auto ledger = Ledger::connect(io, settings);
+  if (!ledger) return tl::unexpected(ledger.error());
+  front->ledger_ = std::move(*ledger);
+  auto keeper = make_queue_keeper(io, settings);
+  if (keeper)
+    front->keeper_ = std::move(*keeper);
+  else
+    front->keeper_problem_ = keeper.error().what;
   front->database_ = std::make_unique<DatabaseThreads>(io, settings.database_url, database_threads);
   return front;
 }
@@ -104,6 +113,14 @@ Expected<void> Front::start() {
     if (connected_) relay();
   };
   broker_->start(std::move(handlers));
+  if (broker_->can_broadcast())
+    broker_->subscribe("celeryev", "worker.#", "celeryev." + uuid4(),
+                       [this](Message&& message) { live_workers_.on_message(message, unix_now()); });
+  if (ledger_)
+    ledger_->start([this](BrokerState state, const std::string& what) {
+      if (std::exchange(ledger_up_, state == BrokerState::connected) && !ledger_up_)
+        spdlog::error("ledger {}: {}", ledger_->display_url(), what);
+    });
   if (results_)
     results_->start([](BrokerState state, const std::string& what) {
       if (state == BrokerState::lost) spdlog::error("result store: {}", what);
@@ -164,11 +181,14 @@ void Front::decorate(const Request& request, Response& response) const {
       .with("X-Content-Type-Options", "nosniff")
       .with("X-Frame-Options", "DENY")
       .with("Referrer-Policy", "no-referrer")
-      .with("Strict-Transport-Security", "max-age=31536000")
-      .with("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
-  if (std::none_of(response.headers.begin(), response.headers.end(),
-                   [](const auto& header) { return header.first == "Cache-Control"; }))
-    response.with("Cache-Control", "no-store");
+      .with("Strict-Transport-Security", "max-age=31536000");
+  const auto has = [&](std::string_view name) {
+    return std::any_of(response.headers.begin(), response.headers.end(),
+                       [&](const auto& header) { return header.first == name; });
+  };
+  if (!has("Content-Security-Policy"))
+    response.with("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+  if (!has("Cache-Control")) response.with("Cache-Control", "no-store");
   const auto& origin = request.header("origin");
   const auto& origins = settings_.http_cors_origins;
   if (!origin.empty() && std::find(origins.begin(), origins.end(), origin) != origins.end())
@@ -212,16 +232,16 @@ void Front::serve(Request request, Respond respond) {
   const Route& route = *match.route;
   if (route.access == Access::anybody) return route.handle(std::move(request), std::move(finish));
 
-  const auto& bearer = request.header("authorization");
-  if (bearer.starts_with("Bearer ")) {
-    auto caller = tokens_.verify(bearer.substr(7), unix_now());
+  const auto shown_by = credential(request, route);
+  if (!shown_by.token.empty()) {
+    auto caller = tokens_.verify(shown_by.token, unix_now());
     if (caller)
       request.caller = std::move(*caller);
     else
       spdlog::info("request {}: refused a token: {}", request.id, caller.error().what);
     return dispatch(std::move(request), route, std::move(finish));
   }
-  const auto key = request.header("x-api-key");
+  const auto& key = shown_by.key;
   if (key.empty() || key.size() > 256) return dispatch(std::move(request), route, std::move(finish));
   auto kept = std::make_shared<Request>(std::move(request));
   const bool taken = database_->run<Caller>(
@@ -240,8 +260,9 @@ void Front::serve(Request request, Respond respond) {
 
 bool Front::refuse_caller(const Request& request, const Route& route, const Respond& respond) {
   if (!request.caller.known()) {
-    respond(problem(401, "not-authenticated", "A bearer token or an API key is needed")
-                .with("WWW-Authenticate", "Bearer"));
+    respond(
+        problem(401, "not-authenticated", "A bearer token or an API key is needed")
+            .with("WWW-Authenticate", route.page ? "Basic realm=\"celeriac\", charset=\"UTF-8\"" : "Bearer"));
     return true;
   }
   if (route.access == Access::admin && !request.caller.admin()) {

@@ -4,12 +4,15 @@
 #include "config/settings.hpp"
 #include "http/authenticator.hpp"
 #include "http/database_threads.hpp"
+#include "http/live_workers.hpp"
 #include "http/rate_limit.hpp"
 #include "http/read_submission.hpp"
 #include "http/router.hpp"
 #include "http/server.hpp"
 #include "http/submissions.hpp"
 #include "queues/broker.hpp"
+#include "queues/ledger.hpp"
+#include "queues/queue_keeper.hpp"
 #include "queues/result_backend.hpp"
 #include "tasks/store/outbox.hpp"
 
@@ -42,13 +45,17 @@ class Front final : public Service {
   Front(boost::asio::io_context& io, const Settings& settings, std::vector<TaskEntry> tasks,
         TokenVerifier tokens);
 
-  void add_task_routes();      // task_api.cpp
-  void add_event_routes();     // event_api.cpp
-  void add_invoice_routes();   // invoice_api.cpp
-  void add_job_routes();       // job_api.cpp
-  void add_review_routes();    // review_api.cpp
-  void add_export_routes();    // export_api.cpp
-  void add_health_routes();    // health_api.cpp
+  void add_task_routes();     // task_api.cpp
+  void add_event_routes();    // event_api.cpp
+  void add_invoice_routes();  // invoice_api.cpp
+  void add_job_routes();      // job_api.cpp
+  void add_review_routes();   // review_api.cpp
+  void add_export_routes();   // export_api.cpp
+  void add_health_routes();   // health_api.cpp
+  void add_pages();           // dashboard.cpp
+  void add_page(std::string path, std::string summary, std::function<void(Request, Respond)> handle);
+  void with_queues(std::function<void(const Expected<std::vector<QueueInfo>>&)> then);
+  void with_runs(const LedgerQuery& query, std::function<void(const Expected<std::vector<LedgerRow>>&)> then);
   void add_document_routes();  // api_description.cpp
 
   void decorate(const Request& request, Response& response) const;
@@ -88,6 +95,11 @@ class Front final : public Service {
   std::unique_ptr<DatabaseThreads> database_;
   std::unique_ptr<Broker> broker_;
   std::unique_ptr<ResultBackend> results_;  // may be null
+  std::unique_ptr<Ledger> ledger_;          // null: no ledger_url
+  bool ledger_up_ = false;
+  std::unique_ptr<QueueKeeper> keeper_;  // null: the broker has none, see keeper_problem_
+  std::string keeper_problem_;
+  LiveWorkers live_workers_;
   std::unique_ptr<Server> server_;
   boost::asio::steady_timer relay_timer_;
   std::string who_;                                           // as whom rows are claimed

@@ -22,6 +22,7 @@ struct Route {
   // Runs on the loop; answers once, at once or later.
   std::function<void(Request, Respond)> handle;
   bool upload = false;  // a large body, spooled to a file
+  bool page = false;    // for people: a browser may ask for the key or token as a password
 };
 
 class Router {

@@ -1,6 +1,6 @@
 """The HTTP front end from outside: a real worker behind it, PostgreSQL, Redis, and clients that misbehave.
 
-    front.py --worker INTEROP_WORKER --celeriac CELERIAC --documents FOLDER
+    front.py --worker INTEROP_WORKER --celeriac CELERIAC --documents FOLDER [--screenshots FOLDER]
 """
 import base64
 import concurrent.futures
@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,7 +24,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "interop"))
 import stage  # noqa: E402
 from stage import Stage, free_port, wait_for  # noqa: E402
 
-ARGUMENTS = stage.arguments(celeriac="", documents="")
+ARGUMENTS = stage.arguments(celeriac="", documents="", screenshots="")
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("CELERY", "CELERIAC"))}
 SECRET = "a secret that is long enough for HS256"
 ME, OTHER, ADMIN = (str(uuid.UUID(int=n)) for n in (1, 2, 3))
@@ -507,6 +508,57 @@ class Front(unittest.TestCase):
         if answer:
             self.problem(answer, 413, "too-large")
         self.assertEqual(self.sql("SELECT count(*) FROM processing_jobs"), before)
+
+    # ---- pages ----
+
+    def test_the_dashboard(self):
+        port = free_port()
+        self.serve("pages", port, CELERY_LEDGER_URL=self.database)
+        password = token(ADMIN, role="admin")
+        basic = {"who": None, "Authorization": "Basic " + base64.b64encode(("me:" + password).encode()).decode(), "port": port}
+        bare = self.ask("GET", "/", who=None, port=port)
+        self.problem(bare, 401, "not-authenticated")
+        self.assertIn("Basic", bare.headers["WWW-Authenticate"])
+        for bad in ("Basic", "Basic !!!", "Basic " + base64.b64encode(b"me:" + b"x" * 9000).decode(), "Basic bWU="):
+            self.problem(self.ask("GET", "/", who=None, port=port, Authorization=bad), 401, "not-authenticated")
+        self.problem(self.ask("GET", "/tasks", port=port), 403, "not-allowed")  # no administrator
+        self.problem(self.ask("GET", "/api/v1/tasks", **basic), 401, "not-authenticated")  # browsers send it unasked
+        worker = self.stage.worker(ARGUMENTS.worker, self.redis.url(), self.redis.url(), name="paged", queues="export", pool="threads",
+                                   extra=["ledger_url=" + self.database])
+        from celery import Celery
+        app = Celery("c", broker=self.redis.url(), backend=self.redis.url())
+        failed = app.send_task("interop.fail", ["ValueError", ["<script>alert(1)</script> & more"]], queue="export")
+        with self.assertRaises(Exception):
+            failed.get(timeout=20)
+        page = wait_for(lambda: (lambda a: a.body.decode() if failed.id in a.body.decode() else None)(self.ask("GET", "/", **basic)), 30, "the failure")
+        self.assertIn("&lt;script&gt;alert(1)", page)
+        self.assertNotIn("<script>alert", page)
+        wait_for(lambda: b"paged@interop" in self.ask("GET", "/workers", **basic).body, 30, "the worker's heartbeat")
+        found = self.ask("GET", "/tasks?state=FAILURE&words=more", **basic)
+        self.assertIn(failed.id.encode(), found.body)
+        self.assertIn("default-src 'none'", found.headers["Content-Security-Policy"])
+        self.assertIn(b"Traceback", self.ask("GET", "/tasks/" + failed.id, **basic).body)
+        self.assertEqual(self.ask("GET", "/tasks/nothing", **basic).status, 404)
+        self.assertIn(b"There are none", self.ask("GET", "/dead", **basic).body)
+        self.browse(port, password, {"overview": "/", "search": "/tasks?state=FAILURE", "detail": "/tasks/" + failed.id, "workers": "/workers",
+                                     "dead": "/dead"}, failed.id)
+        worker.terminate()
+        worker.wait(30)
+
+    def browse(self, port, password, pages, failed):
+        chromium = shutil.which("chromium")
+        if not chromium:
+            return
+        run = lambda *a: subprocess.run([chromium, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=" + os.path.join(self.stage.dir, "chromium"),
+                                         "--window-size=1200,800", *a], check=True, capture_output=True, text=True, timeout=120).stdout
+        for name, path in pages.items():
+            url = "http://me:%s@127.0.0.1:%d%s" % (password, port, path)
+            dom = run("--dump-dom", url)
+            self.assertIn("Pause updates", dom)  # the script ran under the page's own policy
+            if name in ("overview", "search", "detail"):
+                self.assertIn(failed, dom)
+            if ARGUMENTS.screenshots:
+                run("--screenshot=" + os.path.join(ARGUMENTS.screenshots, name + ".png"), url)
 
     # ---- health, description ----
 
