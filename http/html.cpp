@@ -54,7 +54,10 @@ std::string HtmlTable::text(std::string_view none) const {
   std::string out = "<section><h2>" + escaped(caption_) + "</h2>\n";
   if (rows_.empty()) return out + "<p class=none>" + escaped(none) + "</p></section>\n";
   out += "<div class=wide tabindex=0 role=region aria-label=\"" + escaped(caption_) + "\"><table><thead><tr>";
-  for (const auto& head : head_) out += "<th scope=col>" + escaped(head) + "</th>";
+  for (std::size_t i = 0; i < head_.size(); ++i)
+    out += (std::find(numeric_.begin(), numeric_.end(), i) != numeric_.end() ? "<th scope=col class=number>"
+                                                                             : "<th scope=col>") +
+           escaped(head_[i]) + "</th>";
   return out + "</tr></thead><tbody>\n" + rows_ + "</tbody></table></div></section>\n";
 }
 
