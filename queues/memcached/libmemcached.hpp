@@ -7,13 +7,13 @@
 
 namespace celeriac {
 
-#define CELERIAC_LIBMEMCACHED_FUNCTIONS(X)                                                          \
-  X(memcached_add)                                                                                  \
-  X(memcached_behavior_set) X(memcached_cas) X(memcached_create) X(memcached_delete)                \
-      X(memcached_fetch_result) X(memcached_free) X(memcached_last_error_message) X(memcached_mget) \
-          X(memcached_result_cas) X(memcached_result_free) X(memcached_result_length)               \
-              X(memcached_result_value) X(memcached_server_add) X(memcached_server_add_unix_socket) \
-                  X(memcached_strerror) X(memcached_version)
+// clang-format off
+#define CELERIAC_LIBMEMCACHED_FUNCTIONS(X) \
+  X(memcached_add) X(memcached_behavior_set) X(memcached_cas) X(memcached_create) X(memcached_delete) \
+  X(memcached_fetch_result) X(memcached_free) X(memcached_last_error_message) X(memcached_mget) \
+  X(memcached_result_cas) X(memcached_result_free) X(memcached_result_length) X(memcached_result_value) \
+  X(memcached_server_add) X(memcached_server_add_unix_socket) X(memcached_strerror) X(memcached_version)
+// clang-format on
 
 struct Libmemcached {
   static constexpr const char* file = "libmemcached.so.11";

@@ -7,15 +7,15 @@
 
 namespace celeriac::pg {
 
-#define CELERIAC_LIBPQ_FUNCTIONS(X)                                                                 \
-  X(PQcancel)                                                                                       \
-  X(PQclear) X(PQcmdTuples) X(PQconndefaults) X(PQconnectPoll) X(PQconnectStartParams)              \
-      X(PQconnectionNeedsPassword) X(PQconninfoFree) X(PQconsumeInput) X(PQenterPipelineMode)       \
-          X(PQerrorMessage) X(PQfinish) X(PQflush) X(PQfreeCancel) X(PQgetCancel) X(PQgetResult)    \
-              X(PQgetisnull) X(PQgetlength) X(PQgetvalue) X(PQisBusy) X(PQnfields) X(PQntuples)     \
-                  X(PQpipelineSync) X(PQresultErrorField) X(PQresultErrorMessage) X(PQresultStatus) \
-                      X(PQsendQueryParams) X(PQsetErrorVerbosity) X(PQsetNoticeProcessor)           \
-                          X(PQsetnonblocking) X(PQsocket) X(PQstatus)
+// clang-format off
+#define CELERIAC_LIBPQ_FUNCTIONS(X) \
+  X(PQcancel) X(PQclear) X(PQcmdTuples) X(PQconndefaults) X(PQconnectPoll) X(PQconnectStartParams) \
+  X(PQconnectionNeedsPassword) X(PQconninfoFree) X(PQconsumeInput) X(PQenterPipelineMode) \
+  X(PQerrorMessage) X(PQfinish) X(PQflush) X(PQfreeCancel) X(PQgetCancel) X(PQgetResult) X(PQgetisnull) \
+  X(PQgetlength) X(PQgetvalue) X(PQisBusy) X(PQnfields) X(PQntuples) X(PQpipelineSync) \
+  X(PQresultErrorField) X(PQresultErrorMessage) X(PQresultStatus) X(PQsendQueryParams) \
+  X(PQsetErrorVerbosity) X(PQsetNoticeProcessor) X(PQsetnonblocking) X(PQsocket) X(PQstatus)
+// clang-format on
 
 struct Libpq {
   static constexpr const char* file = "libpq.so.5";
