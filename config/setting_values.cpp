@@ -189,6 +189,7 @@ Result read_table(const std::vector<Member<Owner>>& table, std::string_view key,
     return done;
   }
   std::vector<std::string_view> names;
+  names.reserve(table.size());
   for (const auto& entry : table) names.push_back(entry.name);
   SettingFault fault;
   fault.key = key;
@@ -200,6 +201,7 @@ Result read_table(const std::vector<Member<Owner>>& table, std::string_view key,
 template <class Owner>
 std::vector<MemberInfo> describe(const std::vector<Member<Owner>>& table) {
   std::vector<MemberInfo> out;
+  out.reserve(table.size());
   for (const auto& entry : table)
     out.push_back({entry.name, entry.meaning, entry.kind, dump_json(entry.get({}))});
   return out;

@@ -75,7 +75,7 @@ Json run_to_end(const AsyncBody& body, Context& context, const Json& args, const
   };
   boost::asio::co_spawn(loop, body(context, args, kwargs),
                         boost::asio::bind_cancellation_slot(watch.cancel.slot(), done));
-  if (!watch.ended) watch.start();
+  watch.start();
   loop.run();  // until nothing refers to the loop any more, not just until `done`
   if (thrown) std::rethrow_exception(as_soft_limit(context, thrown));
   return result;
