@@ -131,26 +131,6 @@ int show(CommandContext& context, const std::vector<LedgerRow>& rows, const Opti
   return exit_code::ok;
 }
 
-// The message of a run as it was, without the times that kept it back or would drop it now.
-Expected<Message> message_of(const LedgerRow& row) {
-  if (row.headers.empty())
-    return unexpected("the message of task " + row.task_id + " was too large for the ledger");
-  auto headers = parse_json(row.headers);
-  if (!headers || !headers->is_object())
-    return unexpected("the headers of task " + row.task_id + " are damaged");
-  for (const char* name : {"eta", "expires"})
-    if (headers->contains(name)) (*headers)[name] = nullptr;
-  Message message;
-  message.headers = dump_json(*headers);
-  message.body = row.body;
-  message.content_type = row.content_type;
-  message.content_encoding = row.content_encoding;
-  message.properties.correlation_id = row.task_id;
-  message.properties.routing_key = row.queue;
-  message.properties.priority = row.priority;
-  return message;
-}
-
 int retry(CommandContext& context, KeeperSession& session, const std::vector<LedgerRow>& rows,
           const Options& options) {
   if (rows.empty()) {

@@ -1,6 +1,6 @@
 // The API's own description, OpenAPI 3.1: one operation for each route, and one for each task.
 #include "http/front.hpp"
-#include "http/html.hpp"
+#include "http/pages/html.hpp"
 
 #include "config/version.hpp"
 

@@ -37,27 +37,30 @@ void Front::add_event_routes() {
                  });
                }});
   router_.add({"GET", "/api/v1/invoices/{id}/events", Access::user,
-               "How far a document is, as server-sent events", [this](Request request, Respond respond) {
-                 const auto id = request.params["id"];
-                 if (!is_uuid(id)) return respond(problem(404, "unknown-id", "This is no id"));
-                 const auto caller = request.caller;
-                 in_database(
-                     [caller, id](Database& database) {
-                       return job_state(database, caller, id) ? json(200, nullptr) : unknown_job();
-                     },
-                     [this, request, caller, id, respond](Response found) {
-                       if (found.status != 200) return respond(std::move(found));
-                       follow(request, respond, [this, caller, id](auto tell) {
-                         const bool taken = database_->run<std::optional<Json>>(
-                             [caller, id](Database& database) { return job_state(database, caller, id); },
-                             [tell](const std::optional<Json>& job, const DatabaseError* error) {
-                               if (error || !job) return tell(std::nullopt, false);
-                               tell(job, job->at("status") == "completed" || job->at("status") == "failed");
-                             });
-                         if (!taken) tell(std::nullopt, false);
-                       });
-                     });
-               }});
+               "How far a document is, as server-sent events",
+               [this](Request request, Respond respond) { follow_document(request, std::move(respond)); }});
+}
+
+void Front::follow_document(const Request& request, Respond respond) {
+  const auto id = request.params.at("id");
+  if (!is_uuid(id)) return respond(problem(404, "unknown-id", "This is no id"));
+  const auto caller = request.caller;
+  in_database(
+      [caller, id](Database& database) {
+        return job_state(database, caller, id) ? json(200, nullptr) : unknown_job();
+      },
+      [this, request, caller, id, respond](Response found) {
+        if (found.status != 200) return respond(std::move(found));
+        follow(request, respond, [this, caller, id](auto tell) {
+          const bool taken = database_->run<std::optional<Json>>(
+              [caller, id](Database& database) { return job_state(database, caller, id); },
+              [tell](const std::optional<Json>& job, const DatabaseError* error) {
+                if (error || !job) return tell(std::nullopt, false);
+                tell(job, job->at("status") == "completed" || job->at("status") == "failed");
+              });
+          if (!taken) tell(std::nullopt, false);
+        });
+      });
 }
 
 void Front::follow(const Request& request, Respond respond, StateSource source) {

@@ -1,9 +1,9 @@
 #include "http/exchange.hpp"
 
 #include <boost/beast/http/status.hpp>
-#include <boost/url/parse.hpp>
+#include <boost/url/params_view.hpp>
+#include <boost/url/parse_query.hpp>
 #include <boost/url/pct_string_view.hpp>
-#include <boost/url/url_view.hpp>
 
 namespace celeriac::http {
 
@@ -15,10 +15,10 @@ const std::string& Request::header(const std::string& name) const {
 
 std::map<std::string, std::string> Request::query_values() const {
   std::map<std::string, std::string> out;
-  const std::string reference = "?" + query;  // what is parsed looks into it
-  const auto parsed = boost::urls::parse_relative_ref(reference);
-  if (!parsed) return out;
-  for (const auto& pair : parsed->params()) out.emplace(pair.key, pair.value);
+  if (!boost::urls::parse_query(query)) return out;
+  // As browsers send forms: a plus is a space.
+  const boost::urls::params_view pairs(query, boost::urls::encoding_opts(true));
+  for (const auto& pair : pairs) out.emplace(pair.key, pair.value);
   return out;
 }
 

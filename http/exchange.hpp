@@ -32,10 +32,11 @@ struct Request {
   std::string remote;     // the peer's address
   std::string id;         // X-Request-Id: the caller's when it is harmless, else ours
   Caller caller;
+  std::string form_token;                     // of pages: what their forms bring back (pages/forms.hpp)
   std::map<std::string, std::string> params;  // of the route: {name}
 
   const std::string& header(const std::string& name) const;
-  std::map<std::string, std::string> query_values() const;
+  std::map<std::string, std::string> query_values() const;  // the first of each name
 };
 
 // The body of an answer that goes on: pieces leave as they come. One loop.

@@ -51,10 +51,16 @@ Front::Front(boost::asio::io_context& io, const Settings& settings, std::vector<
       tokens_(std::move(tokens)),
       limit_(settings.http_rate_limit),
       upload_limit_(settings.http_upload_rate_limit),
+      watch_timer_(io),
+      ask_timer_(io),
       relay_timer_(io),
       who_("http-" + uuid4()),
       counts_(std::make_unique<Counts>()) {
-  add_pages();
+  add_overview_pages();
+  add_queue_pages();
+  add_task_pages();
+  add_dead_pages();
+  add_upload_pages();
   add_health_routes();
   add_task_routes();
   add_event_routes();
@@ -126,12 +132,15 @@ Expected<void> Front::start() {
       if (state == BrokerState::lost) spdlog::error("result store: {}", what);
     });
   relay();
+  watch_queues();
   return {};
 }
 
 void Front::stop(std::function<void()> done) {
   stopping_ = true;
   relay_timer_.cancel();
+  watch_timer_.cancel();
+  ask_timer_.cancel();
   const auto disconnect = [this, done = std::move(done)] {
     broker_->stop([this, done](std::size_t) {
       if (!settling_ && sent_.empty()) return done();
@@ -165,7 +174,7 @@ std::optional<Response> Front::admit(Request& request, BodyRule& rule) {
                           "http_allowed_hosts names those that are."));
   const auto match = router_.find(request.method, request.path);
   if (match.route && match.route->upload) {
-    // Nobody unknown fills our disk.
+    // Nobody unknown fills our disk. A browser asks for the password when it has seen the page.
     if (request.header("authorization").empty() && request.header("x-api-key").empty())
       return refuse(problem(401, "not-authenticated", "A bearer token or an API key is needed")
                         .with("WWW-Authenticate", "Bearer"));
@@ -233,6 +242,7 @@ void Front::serve(Request request, Respond respond) {
   if (route.access == Access::anybody) return route.handle(std::move(request), std::move(finish));
 
   const auto shown_by = credential(request, route);
+  if (route.page) request.form_token = form_token(shown_by.token.empty() ? shown_by.key : shown_by.token);
   if (!shown_by.token.empty()) {
     auto caller = tokens_.verify(shown_by.token, unix_now());
     if (caller)
@@ -289,7 +299,43 @@ void Front::dispatch(Request request, const Route& route, Respond respond) {
     return respond(
         problem(429, "rate-limit", "Too many requests").with("Retry-After", std::to_string(verdict.reset)));
   if (refuse_caller(request, route, respond)) return;
+  if (route.page && request.method == "POST") {
+    const auto form = route.upload ? FormValues::read(request.query) : FormValues::read(request.body);
+    if (!form || !from_our_page(request, (*form)["form"]))
+      return respond(problem(403, "foreign-form", "This form was not sent from a page of this server",
+                             "Open the page again and repeat it."));
+  }
   route.handle(std::move(request), std::move(respond));
+}
+
+void Front::add_page(std::string path, Access access, std::string summary,
+                     std::function<void(const Request&, const Respond&)> handle) {
+  Route route;
+  route.method = "GET";
+  route.path = std::move(path);
+  route.access = access;
+  route.summary = std::move(summary);
+  route.handle = std::move(handle);
+  route.page = true;
+  router_.add(std::move(route));
+}
+
+void Front::add_action(std::string path, std::string summary,
+                       std::function<void(const Request&, const FormValues&, const Respond&)> handle) {
+  Route route;
+  route.method = "POST";
+  route.path = std::move(path);
+  route.access = Access::admin;
+  route.summary = std::move(summary);
+  route.handle = [handle = std::move(handle)](const Request& request, const Respond& respond) {
+    handle(request, FormValues::read(request.body).value_or(FormValues()), respond);
+  };
+  route.page = true;
+  router_.add(std::move(route));
+}
+
+void Front::tell(const Request& request, const std::string& what) const {
+  spdlog::info("request {}: {} {}", request.id, request.caller.user_id, what);
 }
 
 void Front::add_query(std::string method, std::string path, Access access, std::string summary,

@@ -5,6 +5,10 @@
 #include "http/authenticator.hpp"
 #include "http/database_threads.hpp"
 #include "http/live_workers.hpp"
+#include "http/pages/forms.hpp"
+#include "http/pages/patience.hpp"
+#include "http/pages/queues.hpp"
+#include "http/queue_trend.hpp"
 #include "http/rate_limit.hpp"
 #include "http/read_submission.hpp"
 #include "http/router.hpp"
@@ -45,18 +49,39 @@ class Front final : public Service {
   Front(boost::asio::io_context& io, const Settings& settings, std::vector<TaskEntry> tasks,
         TokenVerifier tokens);
 
-  void add_task_routes();     // task_api.cpp
-  void add_event_routes();    // event_api.cpp
-  void add_invoice_routes();  // invoice_api.cpp
-  void add_job_routes();      // job_api.cpp
-  void add_review_routes();   // review_api.cpp
-  void add_export_routes();   // export_api.cpp
-  void add_health_routes();   // health_api.cpp
-  void add_pages();           // dashboard.cpp
-  void add_page(std::string path, std::string summary, std::function<void(Request, Respond)> handle);
-  void with_queues(std::function<void(const Expected<std::vector<QueueInfo>>&)> then);
-  void with_runs(const LedgerQuery& query, std::function<void(const Expected<std::vector<LedgerRow>>&)> then);
+  void add_task_routes();      // task_api.cpp
+  void add_event_routes();     // event_api.cpp
+  void add_invoice_routes();   // invoice_api.cpp
+  void add_job_routes();       // job_api.cpp
+  void add_review_routes();    // review_api.cpp
+  void add_export_routes();    // export_api.cpp
+  void add_health_routes();    // health_api.cpp
   void add_document_routes();  // api_description.cpp
+
+  // Pages for people: pages/.
+  void add_overview_pages();
+  void add_queue_pages();
+  void add_task_pages();
+  void add_dead_pages();
+  void add_upload_pages();
+  void add_page(std::string path, Access access, std::string summary,
+                std::function<void(const Request&, const Respond&)> handle);
+  // What a form of a page does. It comes from a page of ours, and its caller is an administrator.
+  void add_action(std::string path, std::string summary,
+                  std::function<void(const Request&, const FormValues&, const Respond&)> handle);
+  void tell(const Request& request, const std::string& what) const;  // who did what, to the log
+  std::vector<std::string> queue_names();
+  void with_queues(std::vector<std::string> names, Then<std::vector<QueueInfo>> then);
+  void with_runs(const LedgerQuery& query, Then<std::vector<LedgerRow>> then);
+  void with_picture(std::vector<std::string> names, std::function<void(const QueuesPicture&)> then);
+  void with_letters(const FormValues& form, bool all, Then<std::vector<KeptLetter>> then);
+  void settle_letters(const Request& request, const FormValues& form, const Respond& respond);
+  void show_task(const Request& request, const Respond& respond, const std::string& note, unsigned status);
+  void show_queue(const Request& request, const Respond& respond, const std::string& name);
+  std::string queues_html(const QueuesPicture& picture) const;
+  std::string workers_html();
+  void watch_queues();
+  void ask_workers();
 
   void decorate(const Request& request, Response& response) const;
   void dispatch(Request request, const Route& route, Respond respond);
@@ -69,6 +94,9 @@ class Front final : public Service {
   void task_state(Request request, Respond respond);
   void await_task(const std::string& id, double seconds, Respond respond, Response meanwhile);
   void cancel_task(Request request, Respond respond);
+  bool revoke(const std::string& id, bool terminate);  // false: there is no connection
+  void take_document(Request request, Respond respond);
+  void follow_document(const Request& request, Respond respond);
   void with_known_task(const Request& request, const Respond& respond, std::function<void(Known)> then);
   using StateSource = std::function<void(std::function<void(std::optional<Json>, bool final)>)>;
   void follow(const Request& request, Respond respond, StateSource source);
@@ -100,6 +128,9 @@ class Front final : public Service {
   std::unique_ptr<QueueKeeper> keeper_;  // null: the broker has none, see keeper_problem_
   std::string keeper_problem_;
   LiveWorkers live_workers_;
+  QueueTrend trend_;
+  boost::asio::steady_timer watch_timer_, ask_timer_;
+  bool asking_ = false;
   std::unique_ptr<Server> server_;
   boost::asio::steady_timer relay_timer_;
   std::string who_;                                           // as whom rows are claimed

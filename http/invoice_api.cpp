@@ -259,6 +259,20 @@ std::string Front::document_queue() const {
   return task == tasks_.end() ? "invoice_processing" : task->queue;
 }
 
+void Front::take_document(Request request, Respond respond) {
+  const auto queue = document_queue();
+  const auto verdict = upload_limit_.count(request.caller.user_id, unix_now());
+  if (!verdict.allowed)
+    return respond(
+        problem(429, "rate-limit", "Too many uploads").with("Retry-After", std::to_string(verdict.reset)));
+  in_database([this, queue, request = std::move(request)](
+                  Database& database) { return upload(database, settings_, request, queue); },
+              [this, respond = std::move(respond)](Response response) {
+                if (response.status == 202) relay();
+                respond(std::move(response));
+              });
+}
+
 void Front::add_invoice_routes() {
   Route route;
   route.method = "POST";
@@ -266,17 +280,7 @@ void Front::add_invoice_routes() {
   route.summary = "Upload a document (multipart/form-data, field `file`) and have it read";
   route.upload = true;
   route.handle = [this](Request request, Respond respond) {
-    const auto queue = document_queue();
-    const auto verdict = upload_limit_.count(request.caller.user_id, unix_now());
-    if (!verdict.allowed)
-      return respond(
-          problem(429, "rate-limit", "Too many uploads").with("Retry-After", std::to_string(verdict.reset)));
-    in_database([this, queue, request = std::move(request)](
-                    Database& database) { return upload(database, settings_, request, queue); },
-                [this, respond = std::move(respond)](Response response) {
-                  if (response.status == 202) relay();
-                  respond(std::move(response));
-                });
+    take_document(std::move(request), std::move(respond));
   };
   router_.add(std::move(route));
 

@@ -33,8 +33,21 @@ void LiveWorkers::on_event(const Json& event, double now) {
   }
   if (type != "worker-online" && type != "worker-heartbeat") return;
   if (workers_.size() >= most && !workers_.contains(name)) return;
-  workers_[name] = {name, text(event, "sw_ident") + " " + text(event, "sw_ver"), number(event, "active"),
-                    number(event, "processed"), now};
+  auto& worker = workers_[name];
+  worker.name = name;
+  worker.software = text(event, "sw_ident") + " " + text(event, "sw_ver");
+  worker.active = number(event, "active");
+  worker.processed = number(event, "processed");
+  worker.seen = now;
+}
+
+void LiveWorkers::on_queues(const std::string& node, const Json& answer) {
+  const auto worker = workers_.find(node);
+  if (worker == workers_.end() || !answer.is_array() || answer.size() > most_queues) return;
+  std::vector<std::string> queues;
+  for (const auto& queue : answer)
+    if (queue.is_object()) queues.push_back(text(queue, "name"));
+  worker->second.queues = std::move(queues);
 }
 
 std::vector<LiveWorker> LiveWorkers::list(double now) {

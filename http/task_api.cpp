@@ -6,6 +6,7 @@
 #include "protocol/result.hpp"
 #include "protocol/time.hpp"
 #include "protocol/uuid.hpp"
+#include "worker/control/mailbox.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -259,29 +260,28 @@ void Front::cancel_task(Request request, Respond respond) {
   const auto id = request.params["id"];
   const bool terminate = request.query_values()["terminate"] == "true";
   with_known_task(request, respond, [this, id, terminate, respond](const Known& known) {
-    const auto revoke = [this, id, terminate, respond] {
-      Message message;
-      Json arguments = Json{{"task_id", Json::array({id})}, {"terminate", terminate}, {"signal", nullptr}};
-      message.body = dump_json(Json{{"method", "revoke"},
-                                    {"arguments", arguments},
-                                    {"destination", nullptr},
-                                    {"pattern", nullptr},
-                                    {"matcher", nullptr}});
-      message.headers = R"({"clock": 1, "expires": null})";
-      message.properties.exchange = "celery.pidbox";
-      if (!broker_->broadcast(message))
+    const auto ask = [this, id, terminate, respond] {
+      if (!revoke(id, terminate))
         return respond(problem(503, "broker-away", "The broker cannot be reached").with("Retry-After", "5"));
       respond(json(202, Json{{"id", id}, {"state", "REVOKING"}, {"links", task_links(id)}}));
     };
     (void)known;
-    if (!results_) return revoke();
-    results_->fetch(id, [revoke, respond](const Expected<std::optional<Json>>& meta) {
+    if (!results_) return ask();
+    results_->fetch(id, [ask, respond](const Expected<std::optional<Json>>& meta) {
       const bool final = meta && *meta && (**meta)["status"].is_string() &&
                          is_ready((**meta)["status"].get_ref<const std::string&>());
       if (final) return respond(problem(409, "already-final", "The task has ended already"));
-      revoke();
+      ask();
     });
   });
+}
+
+bool Front::revoke(const std::string& id, bool terminate) {
+  ControlRequest request;
+  request.method = "revoke";
+  request.arguments = Json{{"task_id", Json::array({id})}, {"terminate", terminate}, {"signal", nullptr}};
+  request.clock = 1;
+  return broker_->broadcast(write_control_request(request, 0));
 }
 
 }  // namespace celeriac::http

@@ -39,13 +39,24 @@ struct LedgerRow {
 
 // Which rows; what is empty or unset means all. Newest first.
 struct LedgerQuery {
-  std::string task_id, task, queue, state, worker;
+  std::string task_id, task, queue, state, worker, parent_id;
   std::string words;            // all of them in task, id, arguments, cause or result
   double since = 0, until = 0;  // of the end; 0: no bound
   std::int64_t before = 0;      // only runs recorded before this one: the next page
   std::int32_t limit = 50;
   bool with_message = false;  // also what is needed to run them again
 };
+
+// What a queue's workers have done lately.
+struct QueueRate {
+  std::string queue;
+  std::uint64_t runs = 0, failures = 0;  // that ended within `seconds`
+  double seconds = 0;
+};
+
+// The message of a run as it was, without the times that kept it back or would drop it now. The row was
+// found with_message. An Error when it was too large to be kept, or is damaged.
+Expected<Message> message_of(const LedgerRow& row);
 
 class Ledger {
  public:
@@ -62,6 +73,8 @@ class Ledger {
   std::uint64_t dropped() const;
 
   void find(const LedgerQuery& query, std::function<void(Expected<std::vector<LedgerRow>>)> done);
+  // Over the last five minutes, or the newest 10 000 runs when there were more.
+  void rates(std::function<void(Expected<std::vector<QueueRate>>)> done);
   // Deletes runs older than ledger_expires, in pieces; answers how many.
   void expire(std::function<void(Expected<std::uint64_t>)> done);
 

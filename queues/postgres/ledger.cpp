@@ -1,6 +1,7 @@
 #include "queues/ledger.hpp"
 
 #include "config/url.hpp"
+#include "protocol/json.hpp"
 #include "protocol/time.hpp"
 #include "queues/postgres/connection.hpp"
 #include "queues/postgres/ledger_table.hpp"
@@ -22,6 +23,7 @@ constexpr std::size_t most_waiting = 100000, most_waiting_bytes = 128u << 20;
 constexpr milliseconds gather{200};  // a full batch leaves at once
 constexpr milliseconds retry_pause{1000};
 constexpr std::int32_t expire_piece = 2000;
+constexpr double rate_window = 300;  // seconds
 
 // What no repetition will mend: the values themselves.
 bool is_fault_of_row(const std::string& sqlstate) {
@@ -31,6 +33,25 @@ bool is_fault_of_row(const std::string& sqlstate) {
 constexpr const char* undefined_table = "42P01";
 
 }  // namespace
+
+Expected<Message> message_of(const LedgerRow& row) {
+  if (row.headers.empty())
+    return unexpected("the message of task " + row.task_id + " was too large for the ledger");
+  auto headers = parse_json(row.headers);
+  if (!headers || !headers->is_object())
+    return unexpected("the headers of task " + row.task_id + " are damaged");
+  for (const char* name : {"eta", "expires"})
+    if (headers->contains(name)) (*headers)[name] = nullptr;
+  Message message;
+  message.headers = dump_json(*headers);
+  message.body = row.body;
+  message.content_type = row.content_type;
+  message.content_encoding = row.content_encoding;
+  message.properties.correlation_id = row.task_id;
+  message.properties.routing_key = row.queue;
+  message.properties.priority = row.priority;
+  return message;
+}
 
 std::size_t LedgerRow::bytes() const {
   return sizeof *this + task_id.size() + task.size() + queue.size() + worker.size() + cause.size() +
@@ -194,6 +215,14 @@ void Ledger::find(const LedgerQuery& query, std::function<void(Expected<std::vec
                           [with_message = query.with_message, done = std::move(done)](pg::Outcome outcome) {
                             if (!outcome.ok()) return done(unexpected("ledger: " + outcome.what));
                             done(pg::read_runs(outcome.rows[0], with_message));
+                          });
+}
+
+void Ledger::rates(std::function<void(Expected<std::vector<QueueRate>>)> done) {
+  impl_->connection.query(pg::select_rates(unix_now() - rate_window), pg::Repeat::yes,
+                          [done = std::move(done)](pg::Outcome outcome) {
+                            if (!outcome.ok()) return done(unexpected("ledger: " + outcome.what));
+                            done(pg::read_rates(outcome.rows[0]));
                           });
 }
 

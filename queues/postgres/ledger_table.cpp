@@ -12,13 +12,26 @@ constexpr std::string_view columns =
     "peak_rss_kib, cause, traceback, args, kwargs, result, root_id, parent_id";
 constexpr std::string_view message_columns = ", headers, body, content_type, content_encoding, priority";
 
-// What a search looks through. The same text stands in the index.
+// What a search looks through; the same text stands in the index. Besides the words there are marks (no word
+// begins with "="): what else a search may ask for, and the piece of the table that the run is in. So the
+// index alone finds "these words, failed, in this piece", and a search goes from piece to piece, the newest
+// first, until its page is full, however rare or frequent its words are.
 constexpr std::string_view searched =
-    "to_tsvector('simple', task || ' ' || task_id || ' ' || coalesce(args, '') || ' ' || coalesce(kwargs, "
+    "(to_tsvector('simple', task || ' ' || task_id || ' ' || coalesce(args, '') || ' ' || coalesce(kwargs, "
     "'') "
-    "|| ' ' || coalesce(cause, '') || ' ' || coalesce(result, ''))";
+    "|| ' ' || coalesce(cause, '') || ' ' || coalesce(result, '')) || array_to_tsvector(ARRAY['=piece:' || "
+    "(run >> 12)::text, '=state:' || left(state, 255), '=task:' || left(task, 255), '=queue:' || left(queue, "
+    "255), '=worker:' || left(worker, 255)]))";
+constexpr std::string_view piece_bits = "12";  // a piece is 4096 runs
 
-constexpr int few_matches = 5000;
+// As to_tsquery reads it: in quotes, in which quotes and backslashes are doubled.
+std::string mark(std::string_view name, std::string_view value) {
+  std::string out = "'=" + std::string(name) + ":";
+  for (const char c : value) out += (c == '\'' || c == '\\') ? std::string(2, c) : std::string(1, c);
+  return out + "'";
+}
+
+constexpr int most_rates = 10000;  // runs
 
 // PostgreSQL takes valid UTF-8 without NUL, and what a task was given may hold anything.
 std::string clean(std::string_view text) {
@@ -128,8 +141,14 @@ CREATE TABLE IF NOT EXISTS task_runs (
     out.push_back({"CREATE INDEX IF NOT EXISTS task_runs_trouble_" + std::string(column) + " ON task_runs (" +
                    column + ", state, run DESC) WHERE state <> 'SUCCESS'"});
   out.push_back({"CREATE INDEX IF NOT EXISTS task_runs_ended_at ON task_runs (ended_at)"});
-  out.push_back({"CREATE INDEX IF NOT EXISTS task_runs_words ON task_runs USING gin ((" +
-                 std::string(searched) + "))"});
+  out.push_back(
+      {"CREATE INDEX IF NOT EXISTS task_runs_parent ON task_runs (parent_id, run DESC) WHERE parent_id IS "
+       "NOT "
+       "NULL"});
+  // Its list of what is not yet sorted in is read once for each piece: it is kept short (KiB).
+  out.push_back({"CREATE INDEX IF NOT EXISTS task_runs_search ON task_runs USING gin (" +
+                 std::string(searched) + ") WITH (gin_pending_list_limit = 64)"});
+  out.push_back({"DROP INDEX IF EXISTS task_runs_words"});  // its forerunner
   return out;
 }
 
@@ -168,6 +187,7 @@ Statement select_runs(const LedgerQuery& query) {
   if (!query.queue.empty()) condition("queue =", text(clean(query.queue)));
   if (!query.state.empty()) condition("state =", text(clean(query.state)));
   if (!query.worker.empty()) condition("worker =", text(clean(query.worker)));
+  if (!query.parent_id.empty()) condition("parent_id =", text(clean(query.parent_id)));
   if (query.since > 0) condition("ended_at >=", timestamp(query.since));
   if (query.until > 0) condition("ended_at <", timestamp(query.until));
   if (query.before > 0) condition("run <", int8(query.before));
@@ -182,25 +202,25 @@ Statement select_runs(const LedgerQuery& query) {
     shown += message_columns;
     shown.replace(shown.find(", body,"), 7, ", encode(body, 'hex'),");
   }
-  const auto select = [&](const std::string& also) {
-    return "SELECT run, " + shown + " FROM task_runs WHERE " + also + where + " ORDER BY run DESC LIMIT " +
-           std::to_string(query.limit);
-  };
+  const std::string found = "SELECT run, " + shown + " FROM task_runs WHERE " + where;
+  const std::string newest = " ORDER BY run DESC LIMIT " + std::to_string(query.limit);
   if (query.words.empty()) {
-    statement.sql = select("");
+    statement.sql = found + newest;
     return statement;
   }
-  // The planner cannot tell rare words from frequent ones. Rare: all rows that have them, by the index.
-  // Frequent: the newest rows, one by one, until the page is full. Either way little is looked at.
-  const auto match =
-      std::string(searched) + " @@ plainto_tsquery('simple', " + bind(text(clean(query.words))) + ")";
-  const auto few = std::to_string(few_matches);
-  statement.sql = "WITH found AS MATERIALIZED (SELECT run FROM task_runs WHERE " + match + " LIMIT " + few +
-                  " + 1), frequent AS MATERIALIZED (SELECT count(*) > " + few +
-                  " AS yes FROM found) SELECT * FROM ((" +
-                  select("NOT (SELECT yes FROM frequent) AND run = ANY (ARRAY(SELECT run FROM found)) AND ") +
-                  ") UNION ALL (" + select("(SELECT yes FROM frequent) AND " + match + " AND ") +
-                  ")) AS page ORDER BY run DESC LIMIT " + std::to_string(query.limit);
+  std::string marks;
+  for (const auto& [name, value] : {std::pair{"state", &query.state}, std::pair{"task", &query.task},
+                                    std::pair{"queue", &query.queue}, std::pair{"worker", &query.worker}})
+    if (!value->empty() && value->size() <= 255) marks += " & " + mark(name, clean(*value));
+  const auto words = bind(text(clean(query.words))), also = bind(text(marks));
+  const auto first = query.before > 0 ? bind(int8(query.before)) : "(SELECT max(run) FROM task_runs)";
+  // The pieces come in their order, so the page fills with the newest first, and later pieces are not read.
+  statement.sql =
+      "SELECT * FROM (SELECT page.* FROM generate_series(" + first + " >> " + std::string(piece_bits) +
+      ", (SELECT min(run) FROM task_runs) >> " + std::string(piece_bits) + ", -1) AS piece (n), LATERAL (" +
+      found + " AND " + std::string(searched) + " @@ (plainto_tsquery('simple', " + words +
+      ") && ('''=piece:' || piece.n || '''' || " + also + ")::tsquery) ORDER BY run DESC) AS page LIMIT " +
+      std::to_string(query.limit) + ") AS page" + newest;
   return statement;
 }
 
@@ -233,6 +253,36 @@ std::vector<LedgerRow> read_runs(const Rows& rows, bool with_message) {
       row.priority = integer();
     }
     out.push_back(std::move(row));
+  }
+  return out;
+}
+
+Statement select_rates(double since) {
+  Statement statement;
+  // How long ago the first of them ended: fewer minutes when there were many.
+  statement.sql =
+      "SELECT queue, count(*), count(*) FILTER (WHERE state = 'FAILURE'), CASE WHEN sum(count(*)) OVER () "
+      ">= " +
+      std::to_string(most_rates) +
+      " THEN extract(epoch FROM now() AT TIME ZONE 'UTC' - min(min(ended_at)) OVER ()) ELSE extract(epoch "
+      "FROM "
+      "now() AT TIME ZONE 'UTC' - $1) END FROM (SELECT queue, state, ended_at FROM task_runs WHERE ended_at "
+      ">= "
+      "$1 ORDER BY ended_at DESC LIMIT " +
+      std::to_string(most_rates) + ") AS lately GROUP BY queue";
+  statement.params.push_back(timestamp(since));
+  return statement;
+}
+
+std::vector<QueueRate> read_rates(const Rows& rows) {
+  std::vector<QueueRate> out;
+  for (int i = 0; i < rows.size(); ++i) {
+    QueueRate rate;
+    rate.queue = rows.value(i, 0);
+    rate.runs = static_cast<std::uint64_t>(number_of(rows.value(i, 1)));
+    rate.failures = static_cast<std::uint64_t>(number_of(rows.value(i, 2)));
+    rate.seconds = number_of(rows.value(i, 3));
+    out.push_back(std::move(rate));
   }
   return out;
 }

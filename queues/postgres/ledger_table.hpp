@@ -18,6 +18,9 @@ Statement insert_runs(const std::vector<LedgerRow>& rows);
 Statement select_runs(const LedgerQuery& query);
 std::vector<LedgerRow> read_runs(const Rows& rows, bool with_message);
 
+Statement select_rates(double since);
+std::vector<QueueRate> read_rates(const Rows& rows);
+
 // Deletes up to `limit` runs that ended before then.
 Statement expire_runs(double before, std::int32_t limit);
 

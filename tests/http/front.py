@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ import sys
 import threading
 import time
 import unittest
+import urllib.parse
 import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "interop"))
@@ -28,6 +30,8 @@ ARGUMENTS = stage.arguments(celeriac="", documents="", screenshots="")
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("CELERY", "CELERIAC"))}
 SECRET = "a secret that is long enough for HS256"
 ME, OTHER, ADMIN = (str(uuid.UUID(int=n)) for n in (1, 2, 3))
+FORM = re.compile(r'name="form" value="([0-9a-f]{64})"')
+LETTER = re.compile(r'name=letter value="([^"]+)"')
 PROCESS = "/api/v1/tasks/invoice_processing.process_document"
 
 
@@ -362,12 +366,12 @@ class Front(unittest.TestCase):
 
     # ---- documents ----
 
-    def upload(self, data, name="invoice.pdf", who=ME, field="file", port=None, **headers):
+    def upload(self, data, name="invoice.pdf", who=ME, field="file", port=None, path="/api/v1/invoices/upload", **headers):
         edge = "edge" + uuid.uuid4().hex
         body = (("--%s\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhello\r\n--%s\r\nContent-Disposition: form-data; name=\"%s\"; "
                  "filename=\"%s\"\r\nContent-Type: application/octet-stream\r\n\r\n") % (edge, edge, field, name)).encode() + data + (
                      "\r\n--%s--\r\n" % edge).encode()
-        return self.ask("POST", "/api/v1/invoices/upload", body, who=who, port=port,
+        return self.ask("POST", path, body, who=who, port=port,
                         Content_Type="multipart/form-data; boundary=" + edge, **headers)
 
     def document(self, name="invoice.pdf"):
@@ -534,16 +538,100 @@ class Front(unittest.TestCase):
         self.assertIn("&lt;script&gt;alert(1)", page)
         self.assertNotIn("<script>alert", page)
         wait_for(lambda: b"paged@interop" in self.ask("GET", "/workers", **basic).body, 30, "the worker's heartbeat")
-        found = self.ask("GET", "/tasks?state=FAILURE&words=more", **basic)
+        wait_for(lambda: b"1 celeriac" in self.ask("GET", "/", **basic).body, 60, "the queues that the worker takes from")
+        found = self.ask("GET", "/tasks?state=FAILURE&words=ValueError+more", **basic)
         self.assertIn(failed.id.encode(), found.body)
+        self.assertNotIn(failed.id.encode(), self.ask("GET", "/tasks?state=SUCCESS&words=more", **basic).body)
+        self.assertIn(b"Ended after", self.ask("GET", "/tasks?since=yesterday", **basic).body)
         self.assertIn("default-src 'none'", found.headers["Content-Security-Policy"])
         self.assertIn(b"Traceback", self.ask("GET", "/tasks/" + failed.id, **basic).body)
         self.assertEqual(self.ask("GET", "/tasks/nothing", **basic).status, 404)
         self.assertIn(b"There are none", self.ask("GET", "/dead", **basic).body)
+
+        # Forms act, but only ours.
+        form = FORM.search(page := self.ask("GET", "/tasks/" + failed.id, **basic).body.decode())[1]
+        retry = "/tasks/%s/retry" % failed.id
+        for wrong, more in (("", {}), ("form=" + "0" * 64, {}), ("form=" + form, {"Sec-Fetch-Site": "cross-site"}),
+                            ("form=" + form, {"Origin": "https://evil.example"}), ("form=%zz", {})):
+            self.problem(self.post(retry, wrong, basic, **more), 403, "foreign-form")
+        self.problem(self.post(retry, "form=" + form, {**basic, "Authorization": "Bearer " + token()}), 403, "not-allowed")
+        again = self.post(retry, "form=" + form, basic)
+        self.assertEqual((again.status, again.headers["Location"]), (303, "/tasks/%s?done=retried" % failed.id))
+        wait_for(lambda: self.ask("GET", "/tasks/" + failed.id, **basic).body.count(b"<h2>Attempt") == 2, 30, "the second run")
+        cancelled = self.post("/tasks/%s/cancel" % failed.id, "form=" + form, basic)
+        self.assertEqual(cancelled.headers["Location"], "/tasks/%s?done=cancelled" % failed.id)
+        wait_for(lambda: failed.id in subprocess.run([ARGUMENTS.celeriac, "-b", self.redis.url(), "inspect", "--json", "revoked"],
+                                                     capture_output=True, text=True, env=CLEAN).stdout, 20, "the worker to remember it")
+        self.assertEqual(self.post("/tasks/nothing/retry", "form=" + form, basic).status, 404)
+        self.queue_page(app, basic, form)
+        self.dead_page(app, basic, form)
         self.browse(port, password, {"overview": "/", "search": "/tasks?state=FAILURE", "detail": "/tasks/" + failed.id, "workers": "/workers",
-                                     "dead": "/dead"}, failed.id)
+                                     "dead": "/dead", "queue": "/queue?name=export", "upload": "/upload"}, failed.id)
         worker.terminate()
         worker.wait(30)
+
+    def post(self, path, body, basic, **more):
+        return self.ask("POST", path, body, **{**basic, "Content-Type": "application/x-www-form-urlencoded", **more})
+
+    def queue_page(self, app, basic, form):
+        name = "odd & <name>"
+        path = "/queue?name=" + urllib.parse.quote(name)
+        named = "form=%s&name=%s" % (form, urllib.parse.quote_plus(name))
+        sent = [app.send_task("interop.add", [n, 2], {"password": "hidden-%d" % n}, queue=name).id for n in range(3)]
+        page = self.ask("GET", path, **basic).body.decode()
+        self.assertIn(sent[0], page)
+        self.assertNotIn("hidden-0", page)
+        self.assertNotIn("<name>", page)
+        said = self.post("/queue/pause", named + "&note=lunch+%26+rest", basic)
+        self.assertEqual(said.status, 303)
+        self.assertIn("lunch &amp; rest", self.ask("GET", path, **basic).body.decode())
+        self.assertIn(name, subprocess.run([ARGUMENTS.celeriac, "-b", self.redis.url(), "queues", "--json", "-Q", name], capture_output=True, text=True, env=CLEAN).stdout)
+        self.assertEqual(self.post("/queue/resume", named, basic).status, 303)
+        self.assertNotIn("lunch &amp; rest", self.ask("GET", path, **basic).body.decode())
+        asked = self.ask("GET", "/queue/purge?name=" + urllib.parse.quote(name), **basic).body.decode()
+        self.assertIn("3 waiting messages", asked)
+        self.assertEqual(self.redis.client.llen(name), 3)  # asked, not done
+        purged = self.post("/queue/purge", named, basic)
+        self.assertTrue(purged.headers["Location"].endswith("&done=purged&count=3"), purged.headers["Location"])
+        self.assertEqual(self.redis.client.llen(name), 0)
+        self.assertIn(b"3 messages were dropped", self.ask("GET", purged.headers["Location"], **basic).body)
+        self.assertEqual(self.post("/queue/purge", "form=" + form, basic).status, 422)
+        self.assertEqual(self.ask("GET", "/queue", **basic).status, 404)
+
+    def dead_page(self, app, basic, form):
+        for _ in range(2):
+            app.send_task("nobody.knows", ["<b>bold</b>"], queue="export")
+        letters = lambda: LETTER.findall(self.ask("GET", "/dead?queue=export", **basic).body.decode())
+        first, second = wait_for(lambda: (lambda l: l if len(l) == 2 else None)(letters()), 30, "the dead letters")
+        self.assertNotIn("<b>bold", self.ask("GET", "/dead", **basic).body.decode())
+        asked = self.post("/dead", "form=%s&do=discard&letter=%s" % (form, first), basic)
+        self.assertIn("1 dead letter</strong> will be deleted for good", asked.body.decode())
+        self.assertEqual(len(letters()), 2)
+        gone = self.post("/dead", "form=%s&do=discard&sure=yes&letter=%s" % (form, first), basic)
+        self.assertEqual(gone.headers["Location"], "/dead?done=discard&count=1")
+        self.assertEqual(letters(), [second])
+        self.assertEqual(self.post("/dead", "form=%s&do=discard&sure=yes&letter=%s" % (form, first), basic).status, 409)
+        self.assertIn(b"1 dead letter", self.post("/dead", "form=%s&do=requeue-all&queue=export" % form, basic).body)
+        self.assertEqual(self.post("/dead", "form=%s&do=requeue&letter=%s" % (form, second), basic).headers["Location"], "/dead?done=requeue&count=1")
+        wait_for(lambda: letters() not in ([], [second]), 30, "the worker to refuse it again")
+        self.assertEqual(self.post("/dead", "form=%s&do=dance" % form, basic).status, 422)
+
+    def test_a_document_is_uploaded_from_a_page(self):
+        basic = {"who": None, "Authorization": "Basic " + base64.b64encode(("me:" + token()).encode()).decode()}
+        page = self.ask("GET", "/upload", **basic).body.decode()
+        action = re.search(r'action="(/upload\?form=[0-9a-f]{64})"', page)[1]
+        self.problem(self.upload(self.document(), who=None, path="/upload", Authorization=basic["Authorization"]), 403, "foreign-form")
+        self.assertEqual(self.upload(b"<html>no</html>", who=None, path=action, Authorization=basic["Authorization"]).status, 415)
+        taken = self.upload(self.document(), who=None, path=action, Authorization=basic["Authorization"])
+        self.assertEqual(taken.status, 303, taken.body)
+        document = taken.headers["Location"]
+        shown = self.ask("GET", document, **basic).body.decode()
+        self.assertIn('data-events="%s/events"' % document, shown)
+        self.assertIn("<noscript><meta http-equiv=refresh", shown)
+        other = {"who": None, "Authorization": "Basic " + base64.b64encode(("me:" + token(OTHER)).encode()).decode()}
+        self.assertEqual(self.ask("GET", document, **other).status, 404)
+        self.problem(self.ask("GET", document + "/events", **other), 404, "unknown-id")
+        self.assertEqual(self.ask("GET", "/documents/nothing", **basic).status, 404)
 
     def browse(self, port, password, pages, failed):
         chromium = shutil.which("chromium")

@@ -30,7 +30,7 @@ with Stage() as s:
     ledger = "postgresql://" + url
     psql = lambda sql: subprocess.run(["psql", "-qAt", ledger, "-v", "ON_ERROR_STOP=1", "-c", sql], check=True, capture_output=True, text=True).stdout
     worker = s.worker(ARGUMENTS.worker, redis.url(), extra=["ledger_url=" + ledger], queues="q")
-    wait_for(lambda: psql("SELECT to_regclass('task_runs_words')").strip(), 30, "the ledger's table")
+    wait_for(lambda: psql("SELECT to_regclass('task_runs_search')").strip(), 30, "the ledger's table")
     worker.terminate()
     worker.wait(30)
     psql(FILL.replace("ROWS", str(ARGUMENTS.rows)))
@@ -49,6 +49,6 @@ with Stage() as s:
     for page in pages:
         before = len(s.log("postgres"))
         rows = run("ls", *page)
-        said = wait_for(lambda: re.search(r"duration: ([\d.]+) ms +plan:\s+Query Text: (?:SELECT run|WITH found).*?(?=\n\d{4}-|\Z)", s.log("postgres")[before:], re.S), 10, "the plan")
+        said = wait_for(lambda: re.search(r"duration: ([\d.]+) ms +plan:\s+Query Text: (?:SELECT run|SELECT \* FROM \(SELECT page).*?(?=\n\d{4}-|\Z)", s.log("postgres")[before:], re.S), 10, "the plan")
         print("%7.1f ms  %3d rows  %s" % (float(said[1]), len(rows), " ".join(page) or "(all)"))
         assert "Seq Scan" not in said[0], said[0]

@@ -6,7 +6,7 @@ set(config "protocol")
 set(queues "protocol;config")
 set(worker "queues;protocol;config")
 set(tasks "protocol;config;worker/app.hpp;worker/async_task.hpp;worker/context.hpp;worker/errors.hpp;worker/task_options.hpp")
-set(http "queues;protocol;config;tasks;worker/errors.hpp")
+set(http "queues;protocol;config;tasks;worker/errors.hpp;worker/control/mailbox.hpp;worker/logging.hpp")
 set(cli "queues;protocol;config;worker;tasks;http")
 
 set(faults "")
