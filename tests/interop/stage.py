@@ -123,7 +123,9 @@ class Stage:
                                "--no-locale", "--no-sync"], check=True, stdout=subprocess.DEVNULL)
         port = free_port()
         self.run("postgres", drop + [bindir + "/postgres", "-D", folder, "-p", str(port), "-k", "",
-                                     "-c", "listen_addresses=127.0.0.1", "-c", "timezone=UTC"])
+                                     "-c", "listen_addresses=127.0.0.1", "-c", "timezone=UTC",
+                                     # systemd removes the shared memory of users whose last session ends
+                                     "-c", "dynamic_shared_memory_type=mmap"])
         ready = [bindir + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
         wait_for(lambda: subprocess.run(ready).returncode == 0, 30, "postgres")
         return "celeriac@127.0.0.1:%d/postgres" % port
