@@ -1,5 +1,5 @@
 # The few commands a newcomer needs. Everything else is cmake --preset ... (see CONTRIBUTING.md).
-.PHONY: demo release test fuzz kill-test format clean
+.PHONY: demo release package test fuzz kill-test format clean
 
 demo: release
 	@scripts/install_packages.sh run
@@ -10,6 +10,11 @@ release:
 	@scripts/install_packages.sh build
 	@cmake --preset release -DCMAKE_MESSAGE_LOG_LEVEL=NOTICE
 	@cmake --build --preset release
+
+# Debian packages in build/packages
+package:
+	@scripts/install_packages.sh build
+	@scripts/package.sh
 
 test:
 	@scripts/install_packages.sh build run test

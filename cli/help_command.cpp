@@ -1,6 +1,8 @@
 #include "cli/help_command.hpp"
 
 #include "cli/command_line.hpp"
+#include "cli/manual_page.hpp"
+#include "config/version.hpp"
 
 #include <ostream>
 #include <sstream>
@@ -24,10 +26,18 @@ int help_command(CommandContext& context, const Arguments& args) {
   auto options =
       command_options("celeriac help", "Prints the help page of a command, or the list of commands.");
   std::string name;
-  bool markdown = false;
+  bool markdown = false, manual = false;
   options->add_option("command", name, "the command");
   options->add_flag("--markdown", markdown, "every page, as docs/cli.md");
+  options->add_flag("--man", manual, "every page, as a manual page")->excludes("--markdown");
   if (auto code = read_command(context, *options, args)) return *code;
+  if (manual) {
+    std::vector<HelpPage> pages{{"", page_of(context.app, {})}};
+    for (const auto& command : commands())
+      pages.push_back({std::string(command.name), page_of(context.app, {std::string(command.name)})});
+    write_manual_page(context.out, pages, std::string(version()));
+    return exit_code::ok;
+  }
   if (!markdown) {
     if (name.empty()) return run_command_line(context.app, {"--help"}, context.out, context.err);
     return run_command_line(context.app, {name, "--help"}, context.out, context.err);

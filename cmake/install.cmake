@@ -26,6 +26,15 @@ install(FILES ${PROJECT_BINARY_DIR}/celeriacConfig.cmake ${PROJECT_BINARY_DIR}/c
 
 install(TARGETS celeriac RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT runtime)
 if(TARGET celeriac_engines)
-  install(TARGETS celeriac_engines celeriac_http celeriac_jwt celeriac_mime LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/celeriac COMPONENT runtime)
+  install(TARGETS celeriac_http celeriac_jwt celeriac_mime
+          LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/celeriac COMPONENT runtime)
+  # Apart from the rest: Poppler's licence, and the weight of Tesseract.
+  install(TARGETS celeriac_engines LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/celeriac COMPONENT engines)
 endif()
-install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
+set(written ${PROJECT_BINARY_DIR}/written)
+install(FILES ${written}/celeriac.1.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT runtime)
+install(FILES ${written}/celeriac.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+        RENAME celeriac COMPONENT runtime)
+install(FILES ${written}/_celeriac DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions COMPONENT runtime)
+install(FILES ${written}/celeriac.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d COMPONENT runtime)
+install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)

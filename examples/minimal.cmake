@@ -1,5 +1,5 @@
-# The workers of docs/tasks-in-cpp.md; included by CMakeLists.txt.
-foreach(name minimal tutorial)
+# The workers of docs/tasks-in-cpp.md and docs/migrating.md; included by CMakeLists.txt.
+foreach(name minimal tutorial migrated)
   add_executable(${name}_worker ${name}_worker.cpp)
   target_link_libraries(${name}_worker PRIVATE celeriac_worker)
 endforeach()

@@ -1,7 +1,12 @@
 // Everything docs/tasks-in-cpp.md shows, compiled.
 #include "protocol/tagged.hpp"
 #include "worker/app.hpp"
+#include "worker/async_task.hpp"
 
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -9,6 +14,7 @@
 
 namespace {
 
+using celeriac::awaitable;
 using celeriac::Context;
 using celeriac::Json;
 using celeriac::TaskError;
@@ -58,6 +64,14 @@ std::string announce(Context& context, std::string order_id) {
 // docs: money
 celeriac::Decimal total(Context&, celeriac::Decimal amount) { return amount; }
 
+// docs: coroutines
+awaitable<Json> remind(Context&, const Json& args, const Json&) {
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  timer.expires_after(std::chrono::seconds(args.at(0).get<int>()));
+  co_await timer.async_wait(boost::asio::use_awaitable);
+  co_return "time is up";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -72,5 +86,6 @@ int main(int argc, char** argv) {
   app.raw_task("shop.collect", [](Context&, const Json& args, const Json& kwargs) {
     return Json{{"args", args}, {"kwargs", kwargs}};
   });
+  app.async_task("shop.remind", remind);
   return celeriac::worker_main(app, argc, argv);
 }

@@ -3,7 +3,7 @@
 #   scripts/install_packages.sh build|run|test ...
 set -euo pipefail
 
-build="cmake ninja-build ccache mold g++ pkg-config make
+build="cmake ninja-build ccache mold g++ dpkg-dev file pkg-config make
   libhiredis-dev nlohmann-json3-dev libpq-dev libpoppler-cpp-dev libleptonica-dev libtesseract-dev
   libcurl4-openssl-dev libspdlog-dev libcli11-dev libboost1.81-dev libssl-dev libtomlplusplus-dev
   libexpected-dev zlib1g-dev libbz2-dev libzstd-dev libbrotli-dev liblzma-dev libpugixml-dev libqpdf-dev
