@@ -26,6 +26,7 @@
 #include "cli/tasks_command.hpp"
 #include "cli/worker_command.hpp"
 #if CELERIAC_TASKS
+#include "cli/api_key_command.hpp"
 #include "cli/db_command.hpp"
 #include "cli/extract_command.hpp"
 #include "cli/http_command.hpp"
@@ -61,6 +62,7 @@ const std::vector<Command>& commands() {
 #if CELERIAC_TASKS
     {"extract", "read invoices from files, without a broker", extract_command},
     {"http", "take tasks and documents over HTTP", http_command},
+    {"api-key", "make, list and revoke keys for the HTTP front end", api_key_command},
     {"db", "look after the schema of the invoice database", db_command},
 #endif
     {"settings", "print the reference of settings", settings_command},

@@ -7,6 +7,7 @@
 #include "worker/routes.hpp"
 #include "worker/service_manager.hpp"
 
+#include <sys/resource.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -41,6 +42,12 @@ int http_command(CommandContext& context, const Arguments& args) {
     if (!task->name.starts_with("celery."))
       tasks.push_back({task->name, route(task->name, *settings, context.app), task->options.params});
   std::signal(SIGPIPE, SIG_IGN);
+  // Thousands may listen: as many descriptors as we may have.
+  rlimit descriptors{};
+  if (::getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur < descriptors.rlim_max) {
+    descriptors.rlim_cur = descriptors.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &descriptors);
+  }
   boost::asio::io_context io{1};
   auto front = http::Front::create(io, *settings, std::move(tasks));
   if (!front) {

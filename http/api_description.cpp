@@ -48,7 +48,10 @@ Json send_operation(const TaskEntry& task) {
                                {"eta", time},
                                {"expires", time},
                                {"priority", Json{{"type", "integer"}, {"minimum", 0}, {"maximum", 255}}},
-                               {"queue", Json{{"type", "string"}}}}}};
+                               {"unique_for", Json{{"type", Json::array({"string", "number"})}}},
+                               {"dedupe_key", Json{{"type", "string"}, {"minLength", 1}, {"maxLength", 255}}},
+                               {"on_conflict", Json{{"enum", Json::array({"refuse", "return"})}}},
+                               {"queue", Json{{"type", "string"}, {"minLength", 1}, {"maxLength", 255}}}}}};
   const Json headers =
       Json::array({Json{{"name", "Idempotency-Key"},
                         {"in", "header"},

@@ -5,7 +5,6 @@
 
 #include <openssl/evp.h>
 #include <algorithm>
-#include <array>
 
 namespace celeriac::http {
 Expected<TokenVerifier> TokenVerifier::create(const std::string& algorithm, const std::string& key) {
@@ -45,6 +44,10 @@ Expected<Caller> TokenVerifier::verify(const std::string& token, double now) con
 Credential credential(const Request& request, const Route& route) {
   const auto& header = request.header("authorization");
   if (header.starts_with("Bearer ")) return {header.substr(7), {}};
+  // A browser cannot set headers of a WebSocket, but name protocols: "celeriac, bearer.TOKEN".
+  const auto& protocols = request.header("sec-websocket-protocol");
+  if (const auto at = protocols.find("bearer."); header.empty() && at != protocols.npos)
+    return {protocols.substr(at + 7, protocols.find(',', at) - at - 7), {}};
   if (!route.page || !header.starts_with("Basic ")) return {{}, request.header("x-api-key")};
   const std::string_view coded = std::string_view(header).substr(6);
   std::string text(coded.size() / 4 * 3 + 3, '\0');
@@ -61,36 +64,6 @@ Credential credential(const Request& request, const Route& route) {
   // A token is three texts joined by dots; keys have none.
   if (std::count(password.begin(), password.end(), '.') == 2) return {std::move(password), {}};
   return {{}, std::move(password)};
-}
-
-std::string sha256_hex(std::string_view bytes) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr);
-  std::string out;
-  for (unsigned i = 0; i < size; ++i) {
-    out += "0123456789abcdef"[digest[i] >> 4];
-    out += "0123456789abcdef"[digest[i] & 15];
-  }
-  return out;
-}
-
-Caller find_api_key(Database& database, const std::string& key) {
-  // By digest: how long the look-up takes says nothing about the key.
-  const auto rows = database.run(
-      "SELECT u.id, u.role, k.permissions FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.key_hash "
-      "= $1 "
-      "AND k.is_active AND u.is_active AND u.deleted_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > "
-      "now())",
-      {sha256_hex(key)});
-  Caller caller;
-  if (rows.empty()) return caller;
-  caller.user_id = rows.str(0, 0);
-  caller.role = rows.text(0, 1) == "admin" ? "admin" : "user";
-  if (auto names = parse_json(rows.text(0, 2)); names && names->is_array())
-    for (const auto& name : *names)
-      if (name.is_string()) caller.tasks.push_back(name.get<std::string>());
-  return caller;
 }
 
 }  // namespace celeriac::http

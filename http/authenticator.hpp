@@ -5,7 +5,6 @@
 #include "http/exchange.hpp"
 #include "http/router.hpp"
 #include "protocol/error.hpp"
-#include "tasks/store/database.hpp"
 
 #include <string>
 
@@ -31,10 +30,5 @@ struct Credential {
   std::string token, key;
 };
 Credential credential(const Request& request, const Route& route);
-
-// Nobody when no such key is active.
-Caller find_api_key(Database& database, const std::string& key);
-
-std::string sha256_hex(std::string_view bytes);
 
 }  // namespace celeriac::http

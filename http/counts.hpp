@@ -27,7 +27,7 @@ struct Front::Counts {
                                             .Add({});
   prometheus::Gauge& streams = prometheus::BuildGauge()
                                    .Name("http_event_streams")
-                                   .Help("Readers of server-sent events.")
+                                   .Help("Readers of server-sent events and WebSockets.")
                                    .Register(registry)
                                    .Add({});
 

@@ -1,12 +1,9 @@
 #include "http/event_stream.hpp"
 
-#include "http/authenticator.hpp"
-
 namespace celeriac::http {
 namespace {
 
-constexpr std::chrono::seconds interval{1};
-constexpr int heartbeat = 15;  // looks without news until proxies are told that we are there
+constexpr std::chrono::seconds heartbeat{15};  // proxies are told that we are there
 
 }  // namespace
 
@@ -16,38 +13,36 @@ std::string event_text(std::string_view event, std::string_view id, std::string_
   return out;
 }
 
-void EventStream::look() {
-  if (stream_->closed()) return on_end_();
-  source_([self = shared_from_this()](const std::optional<Json>& state, bool final) {
-    self->tell(state, final);
+void EventStream::begin(Rooms& rooms, const std::string& room, Rooms::Source source,
+                        const std::string& seen) {
+  seen_ = seen;
+  // The stream holds us, and we hold our place in the room, until it is closed.
+  stream_->when_closed([self = shared_from_this()]() mutable {
+    self->timer_.cancel();
+    self->listening_.reset();
+    self->held_.reset();
+    self.reset();
   });
+  listening_ = rooms.join(room, std::move(source), seen,
+                          [self = weak_from_this()](const std::shared_ptr<const RoomEvent>& event) {
+                            if (const auto here = self.lock()) here->tell(*event);
+                          });
+  keep_open();
 }
 
-void EventStream::tell(const std::optional<Json>& state, bool final) {
-  if (state) {
-    const auto data = dump_json(*state);
-    const auto id = sha256_hex(data).substr(0, 16);
-    const auto name = state->contains("state")    ? state->at("state").dump()
-                      : state->contains("status") ? state->at("status").dump()
-                                                  : std::string();
-    if (id != seen_) {
-      stream_->send(event_text(name == state_ ? "progress" : "state", id, data));
-      silent_ = 0;
-    }
-    seen_ = id;
-    state_ = name;
-    if (final) {
-      stream_->end();
-      return on_end_();
-    }
-  }
-  if (++silent_ >= heartbeat) {
-    stream_->send(": still here\n\n");
-    silent_ = 0;
-  }
-  timer_.expires_after(interval);
-  timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
-    if (!error) self->look();
+void EventStream::tell(const RoomEvent& event) {
+  if (event.id != seen_) stream_->send(event_text(event.kind, event.id, event.data));
+  seen_ = event.id;
+  if (event.final) stream_->end();
+}
+
+void EventStream::keep_open() {
+  timer_.expires_after(heartbeat);
+  timer_.async_wait([self = weak_from_this()](const boost::system::error_code& error) {
+    const auto here = self.lock();
+    if (error || !here) return;
+    here->stream_->send(": still here\n\n");
+    here->keep_open();
   });
 }
 

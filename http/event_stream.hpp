@@ -1,44 +1,34 @@
-// One reader's text/event-stream: the state of a thing, told anew whenever it has changed, until it is final.
+// One reader's text/event-stream: what is told in a room, until the final event.
 #pragma once
 
 #include "http/exchange.hpp"
+#include "http/rooms.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 
 namespace celeriac::http {
 
 class EventStream : public std::enable_shared_from_this<EventStream> {
  public:
-  // Asks for the state; nothing when it cannot be told now.
-  using Source = std::function<void(std::function<void(std::optional<Json>, bool final)>)>;
+  // `held` is let go when it is over.
+  EventStream(boost::asio::io_context& io, std::shared_ptr<Stream> stream, std::shared_ptr<void> held)
+      : timer_(io), stream_(std::move(stream)), held_(std::move(held)) {}
 
-  // `seen`: the Last-Event-ID; a state that the reader has seen is not sent again.
-  EventStream(boost::asio::io_context& io, std::shared_ptr<Stream> stream, Source source, std::string seen,
-              std::function<void()> on_end)
-      : timer_(io),
-        stream_(std::move(stream)),
-        source_(std::move(source)),
-        seen_(std::move(seen)),
-        on_end_(std::move(on_end)) {}
-
-  // Looks once a second, as long as the reader is there.
-  void begin() { look(); }
+  // `seen`: the Last-Event-ID. Lives until the reader has gone or the final event was told.
+  void begin(Rooms& rooms, const std::string& room, Rooms::Source source, const std::string& seen);
 
  private:
-  void look();
-  void tell(const std::optional<Json>& state, bool final);
+  void tell(const RoomEvent& event);
+  void keep_open();
 
   boost::asio::steady_timer timer_;
   std::shared_ptr<Stream> stream_;
-  Source source_;
-  std::string seen_, state_;
-  std::function<void()> on_end_;
-  int silent_ = 0;  // looks since something was sent
+  std::shared_ptr<void> held_;
+  std::shared_ptr<Listening> listening_;
+  std::string seen_;
 };
 
 // The lines of one event. `data` is one line.

@@ -1,5 +1,7 @@
 #include "http/exchange.hpp"
 
+#include <openssl/evp.h>
+#include <array>
 #include <boost/beast/http/status.hpp>
 #include <boost/url/params_view.hpp>
 #include <boost/url/parse_query.hpp>
@@ -39,6 +41,20 @@ Response problem(unsigned status, std::string_view type, std::string_view title,
   response.content_type = "application/problem+json";
   return response;
 }
+
+std::string sha256_hex(std::string_view bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr);
+  std::string out;
+  for (unsigned i = 0; i < size; ++i) {
+    out += "0123456789abcdef"[digest[i] >> 4];
+    out += "0123456789abcdef"[digest[i] & 15];
+  }
+  return out;
+}
+
+std::string entity_tag(std::string_view body) { return '"' + sha256_hex(body).substr(0, 32) + '"'; }
 
 tl::expected<Json, Response> json_body(const Request& request) {
   if (request.body.empty()) return Json::object();

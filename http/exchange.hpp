@@ -20,6 +20,8 @@ struct Caller {
   std::string user_id;             // UUID; empty: nobody
   std::string role;                // "user" or "admin"
   std::vector<std::string> tasks;  // names this caller may send, "*" is any; an administrator may send all
+  std::string key_id;              // of the API key that was shown; empty: a token
+  std::optional<int> rate_limit;   // requests an hour, of the key
   bool known() const { return !user_id.empty(); }
   bool admin() const { return role == "admin"; }
 };
@@ -45,7 +47,18 @@ class Stream {
   virtual ~Stream() = default;
   virtual void send(std::string piece) = 0;  // nothing happens once it is closed
   virtual void end() = 0;
-  virtual bool closed() const = 0;  // ended, or the reader has gone
+  virtual bool closed() const = 0;                           // ended, or the reader has gone
+  virtual void when_closed(std::function<void()> then) = 0;  // once; at once when it is closed already
+};
+
+// A WebSocket: text in both directions. One loop.
+class Socket {
+ public:
+  virtual ~Socket() = default;
+  virtual void send(std::string text) = 0;  // nothing happens once it is closed
+  virtual void close() = 0;
+  // `on_text` gets what comes, in order; `on_close` is called once.
+  virtual void start(std::function<void(std::string)> on_text, std::function<void()> on_close) = 0;
 };
 
 struct Response {
@@ -55,6 +68,8 @@ struct Response {
   std::string content_type = "application/json";
   // Instead of `body`: called once the header has been written.
   std::function<void(std::shared_ptr<Stream>)> stream = {};
+  // Instead of an answer: the connection becomes a WebSocket, when the request asked for one.
+  std::function<void(std::shared_ptr<Socket>)> socket = {};
 
   Response& with(std::string name, std::string value) {
     headers.emplace_back(std::move(name), std::move(value));
@@ -68,6 +83,10 @@ Response json(unsigned status, const Json& body);
 // RFC 9457: application/problem+json. `type` is a short name, "unknown-task".
 Response problem(unsigned status, std::string_view type, std::string_view title,
                  std::string_view detail = {});
+
+std::string sha256_hex(std::string_view bytes);
+// Of a body: "9f2c...", with its quotes.
+std::string entity_tag(std::string_view body);
 
 // A JSON body, {} when there is none; a Response says why it is no JSON.
 tl::expected<Json, Response> json_body(const Request& request);

@@ -1,5 +1,6 @@
 #include "http/front.hpp"
 
+#include "http/api_keys.hpp"
 #include "http/counts.hpp"
 #include "http/rows.hpp"
 #include "protocol/time.hpp"
@@ -35,6 +36,15 @@ bool harmless(std::string_view id) {
   });
 }
 
+// If-None-Match: a list of tags, or *.
+bool same_entity(const std::string& wanted, const Response& response) {
+  if (wanted.empty()) return false;
+  if (wanted == "*") return true;
+  for (const auto& [name, value] : response.headers)
+    if (name == "ETag") return wanted.find(value) != wanted.npos;
+  return false;
+}
+
 // "example.com:8000" -> "example.com"; "[::1]:8000" -> "[::1]".
 std::string host_only(const std::string& host) {
   const auto end = host.starts_with('[') ? host.find(']') + 1 : host.find(':');
@@ -49,12 +59,12 @@ Front::Front(boost::asio::io_context& io, const Settings& settings, std::vector<
       settings_(settings),
       tasks_(std::move(tasks)),
       tokens_(std::move(tokens)),
-      limit_(settings.http_rate_limit),
-      upload_limit_(settings.http_upload_rate_limit),
+      rates_(io, settings),
       watch_timer_(io),
       ask_timer_(io),
       relay_timer_(io),
       who_("http-" + uuid4()),
+      rooms_(io),
       counts_(std::make_unique<Counts>()) {
   add_overview_pages();
   add_queue_pages();
@@ -99,6 +109,7 @@ Expected<std::unique_ptr<Front>> Front::create(boost::asio::io_context& io, cons
   else
     front->keeper_problem_ = keeper.error().what;
   front->database_ = std::make_unique<DatabaseThreads>(io, settings.database_url, database_threads);
+  front->job_states_ = std::make_unique<JobStates>(io, *front->database_);
   return front;
 }
 
@@ -119,6 +130,7 @@ Expected<void> Front::start() {
     if (connected_) relay();
   };
   broker_->start(std::move(handlers));
+  rates_.start();
   if (broker_->can_broadcast())
     broker_->subscribe("celeryev", "worker.#", "celeryev." + uuid4(),
                        [this](Message&& message) { live_workers_.on_message(message, unix_now()); });
@@ -197,6 +209,13 @@ void Front::decorate(const Request& request, Response& response) const {
   };
   if (!has("Content-Security-Policy"))
     response.with("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+  if (request.method == "GET" && response.status == 200 && !response.stream && !response.socket &&
+      response.content_type == "application/json" && !has("ETag"))
+    response.with("ETag", entity_tag(response.body));
+  if (response.status == 200 && has("ETag") && same_entity(request.header("if-none-match"), response)) {
+    response.status = 304;
+    response.body.clear();
+  }
   if (!has("Cache-Control")) response.with("Cache-Control", "no-store");
   const auto& origin = request.header("origin");
   const auto& origins = settings_.http_cors_origins;
@@ -255,7 +274,7 @@ void Front::serve(Request request, Respond respond) {
   if (key.empty() || key.size() > 256) return dispatch(std::move(request), route, std::move(finish));
   auto kept = std::make_shared<Request>(std::move(request));
   const bool taken = database_->run<Caller>(
-      [key](Database& database) { return find_api_key(database, key); },
+      [key, remote = kept->remote](Database& database) { return find_api_key(database, key, remote); },
       [this, kept, &route, finish](Caller caller, const DatabaseError* error) {
         if (error) {
           spdlog::error("request {}: {}", kept->id, error->what());
@@ -283,24 +302,35 @@ bool Front::refuse_caller(const Request& request, const Route& route, const Resp
 }
 
 void Front::dispatch(Request request, const Route& route, Respond respond) {
-  // Guessing is limited too, by address.
-  const auto who = request.caller.known() ? request.caller.user_id : request.remote;
-  const auto verdict = limit_.count(who, unix_now());
-  if (limit_.limit() > 0) {
-    const auto policy = "\"default\";q=" + std::to_string(limit_.limit()) + ";w=3600";
-    const auto state =
-        "\"default\";r=" + std::to_string(verdict.left) + ";t=" + std::to_string(verdict.reset);
-    respond = [policy, state, respond = std::move(respond)](Response response) {
-      response.with("RateLimit-Policy", policy).with("RateLimit", state);
-      respond(std::move(response));
-    };
-  }
-  if (!verdict.allowed)
-    return respond(
-        problem(429, "rate-limit", "Too many requests").with("Retry-After", std::to_string(verdict.reset)));
+  // Guessing is limited too, by address. A key has a limit of its own.
+  const auto& caller = request.caller;
+  const bool own = settings_.http_rate_limit > 0 && caller.rate_limit.has_value();
+  const int limit = own ? *caller.rate_limit : settings_.http_rate_limit;
+  const auto who = own              ? "key." + caller.key_id
+                   : caller.known() ? "user." + caller.user_id
+                                    : "address." + request.remote;
+  auto kept = std::make_shared<Request>(std::move(request));
+  rates_.count(who, limit,
+               [this, limit, kept, &route, respond = std::move(respond)](const RateVerdict& verdict) {
+                 if (limit == 0) return admitted(std::move(*kept), route, respond);
+                 const auto policy = "\"default\";q=" + std::to_string(limit) + ";w=3600";
+                 const auto state =
+                     "\"default\";r=" + std::to_string(verdict.left) + ";t=" + std::to_string(verdict.reset);
+                 const Respond told = [policy, state, respond](Response response) {
+                   response.with("RateLimit-Policy", policy).with("RateLimit", state);
+                   respond(std::move(response));
+                 };
+                 if (!verdict.allowed)
+                   return told(problem(429, "rate-limit", "Too many requests")
+                                   .with("Retry-After", std::to_string(verdict.reset)));
+                 admitted(std::move(*kept), route, told);
+               });
+}
+
+void Front::admitted(Request request, const Route& route, Respond respond) {
   if (refuse_caller(request, route, respond)) return;
   if (route.page && request.method == "POST") {
-    const auto form = route.upload ? FormValues::read(request.query) : FormValues::read(request.body);
+    const auto form = FormValues::read(route.upload ? request.query : request.body);
     if (!form || !from_our_page(request, (*form)["form"]))
       return respond(problem(403, "foreign-form", "This form was not sent from a page of this server",
                              "Open the page again and repeat it."));

@@ -4,6 +4,7 @@
 #include "config/settings.hpp"
 #include "http/authenticator.hpp"
 #include "http/database_threads.hpp"
+#include "http/job_states.hpp"
 #include "http/live_workers.hpp"
 #include "http/pages/forms.hpp"
 #include "http/pages/patience.hpp"
@@ -11,6 +12,7 @@
 #include "http/queue_trend.hpp"
 #include "http/rate_limit.hpp"
 #include "http/read_submission.hpp"
+#include "http/rooms.hpp"
 #include "http/router.hpp"
 #include "http/server.hpp"
 #include "http/submissions.hpp"
@@ -22,6 +24,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -84,22 +87,32 @@ class Front final : public Service {
   void ask_workers();
 
   void decorate(const Request& request, Response& response) const;
-  void dispatch(Request request, const Route& route, Respond respond);
+  void dispatch(Request request, const Route& route, Respond respond);  // counts against the limits
+  void admitted(Request request, const Route& route, Respond respond);
   bool refuse_caller(const Request& request, const Route& route, const Respond& respond);
 
   const TaskEntry* find_task(const Caller& caller, const std::string& name) const;
   Response unknown_task(const std::string& name) const;
   void send_task(Request request, Respond respond);
+  void send_to_queue(const Request& request, const Respond& respond);
+  void send_one(const Request& request, const Json& body, const TaskEntry& task, Respond respond);
   void send_batch(Request request, Respond respond);
   void task_state(Request request, Respond respond);
   void await_task(const std::string& id, double seconds, Respond respond, Response meanwhile);
   void cancel_task(Request request, Respond respond);
   bool revoke(const std::string& id, bool terminate);  // false: there is no connection
   void take_document(Request request, Respond respond);
-  void follow_document(const Request& request, Respond respond);
+  void follow_document(const Request& request, const Respond& respond);
   void with_known_task(const Request& request, const Respond& respond, std::function<void(Known)> then);
-  using StateSource = std::function<void(std::function<void(std::optional<Json>, bool final)>)>;
-  void follow(const Request& request, Respond respond, StateSource source);
+  void follow(const Request& request, const Respond& respond, std::string room, Rooms::Source source);
+  void open_socket(const Request& request, const Respond& respond);  // socket_api.cpp
+  class Member;
+  Rooms::Source task_source(const std::string& id);
+  Rooms::Source job_source(const std::string& job_id);
+  std::shared_ptr<void> admit_listener(const std::string& user_id);
+  std::size_t all_listeners() const;
+  void find_job(const Caller& caller, const std::string& id,
+                std::function<void(const std::optional<std::string>&, const Response&)> then);
   void relay();  // rows of the outbox to the broker
   void publish(ClaimedEffect effect);
   void settle_sent();  // tells the database which were sent, all of one turn at once
@@ -118,7 +131,7 @@ class Front final : public Service {
   const Settings& settings_;
   std::vector<TaskEntry> tasks_;
   TokenVerifier tokens_;
-  RateLimit limit_, upload_limit_;
+  RateLimits rates_;
   Router router_;
   std::unique_ptr<DatabaseThreads> database_;
   std::unique_ptr<Broker> broker_;
@@ -139,7 +152,12 @@ class Front final : public Service {
   std::function<void()> when_settled_;                        // set by stop()
   bool settling_ = false;
   bool connected_ = false, relaying_ = false, relay_again_ = false, stopping_ = false;
-  std::shared_ptr<std::size_t> streams_ = std::make_shared<std::size_t>(0);  // answers that go on
+  static constexpr std::size_t most_listeners = 20000, most_listeners_each = 200;
+  Rooms rooms_;
+  std::unique_ptr<JobStates> job_states_;
+  // Readers of event streams and WebSockets, for each user; outlives us in those that hold it.
+  std::shared_ptr<std::map<std::string, std::size_t>> listeners_ =
+      std::make_shared<std::map<std::string, std::size_t>>();
   struct Counts;
   std::unique_ptr<Counts> counts_;
 };

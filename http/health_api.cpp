@@ -40,7 +40,7 @@ void Front::add_health_routes() {
                  Response response;
                  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
                  counts_->database_waiting.Set(static_cast<double>(database_->waiting()));
-                 counts_->streams.Set(static_cast<double>(*streams_));
+                 counts_->streams.Set(static_cast<double>(all_listeners()));
                  response.body = counts_->text();
                  respond(std::move(response));
                }});

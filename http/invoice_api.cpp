@@ -162,6 +162,13 @@ Response update_invoice(Database& database, const Request& request) {
                        {request.caller.user_id, id});
       missing = one_row(mine, "invoice");
       if (mine.empty()) throw Undo();
+      const auto& wanted = request.header("if-match");
+      if (!wanted.empty() && wanted != "*" &&
+          wanted.find(entity_tag(invoice_document(database, request).body)) == wanted.npos) {
+        missing = problem(412, "changed-meanwhile", "The invoice is not what If-Match says",
+                          "Read it again, and repeat the correction with its new ETag.");
+        throw Undo();
+      }
       audit_as(database, {request.caller.user_id, "corrected over HTTP", "", ""});
       if (invoice != body->end())
         update_row(database, "invoices", invoice_fields, *invoice, ", updated_at = now() WHERE id = $1::uuid",
@@ -183,9 +190,10 @@ Response update_invoice(Database& database, const Request& request) {
   } catch (const Undo&) {
     return faults.list.empty() ? missing : bad_body(faults);
   }
-  auto changed = *parse_json(invoice_document(database, request).body);
+  const auto document = invoice_document(database, request);
+  auto changed = *parse_json(document.body);
   changed["success"] = true;
-  return json(200, changed);
+  return json(200, changed).with("ETag", entity_tag(document.body));
 }
 
 // Documents that are stored already: this caller's own, by what upload or an earlier batch was told.
@@ -261,16 +269,20 @@ std::string Front::document_queue() const {
 
 void Front::take_document(Request request, Respond respond) {
   const auto queue = document_queue();
-  const auto verdict = upload_limit_.count(request.caller.user_id, unix_now());
-  if (!verdict.allowed)
-    return respond(
-        problem(429, "rate-limit", "Too many uploads").with("Retry-After", std::to_string(verdict.reset)));
-  in_database([this, queue, request = std::move(request)](
-                  Database& database) { return upload(database, settings_, request, queue); },
-              [this, respond = std::move(respond)](Response response) {
-                if (response.status == 202) relay();
-                respond(std::move(response));
-              });
+  const auto who = "upload." + request.caller.user_id;
+  rates_.count(
+      who, settings_.http_upload_rate_limit,
+      [this, queue, request = std::move(request), respond = std::move(respond)](const RateVerdict& verdict) {
+        if (!verdict.allowed)
+          return respond(problem(429, "rate-limit", "Too many uploads")
+                             .with("Retry-After", std::to_string(verdict.reset)));
+        in_database([this, queue,
+                     request](Database& database) { return upload(database, settings_, request, queue); },
+                    [this, respond](Response response) {
+                      if (response.status == 202) relay();
+                      respond(std::move(response));
+                    });
+      });
 }
 
 void Front::add_invoice_routes() {

@@ -65,6 +65,25 @@ std::optional<Json> job_state(Database& database, const Caller& caller, const st
   return std::move(*state);
 }
 
+std::map<std::string, Json> job_states(Database& database, const std::vector<std::string>& ids) {
+  std::string array = "{";  // UUIDs: nothing in them needs quotes
+  for (const auto& id : ids) array += (array.size() > 1 ? "," : "") + id;
+  const auto rows = database.run(
+      "SELECT j.id, " + std::string(job_json) + job_tables + "WHERE j.id = ANY($1::uuid[])", {array + "}"});
+  std::map<std::string, Json> out;
+  for (int i = 0; i < rows.size(); ++i) {
+    auto state = parse_json(rows.text(i, 1));
+    if (!state) throw DatabaseError(SqlFailure::data, "", "processing_jobs: " + state.error().what);
+    out.emplace(rows.str(i, 0), std::move(*state));
+  }
+  return out;
+}
+
+bool is_over(const Json& job_state) {
+  const auto& status = job_state.at("status");
+  return status == "completed" || status == "failed";
+}
+
 Json order_document(Database& database, const DocumentOrder& order) {
   Submission submission;
   submission.id = uuid4();

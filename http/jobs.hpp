@@ -4,13 +4,18 @@
 #include "http/exchange.hpp"
 #include "tasks/store/database.hpp"
 
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace celeriac::http {
 
 // By the job's id, its task's, or that of the invoice it made; the newest. Nothing when the caller has none.
 std::optional<Json> job_state(Database& database, const Caller& caller, const std::string& id);
+// By the jobs' own ids, whoever owns them; ids that are no job's are left out.
+std::map<std::string, Json> job_states(Database& database, const std::vector<std::string>& ids);
+bool is_over(const Json& job_state);  // completed or failed
 Response unknown_job();
 
 // A job for a stored document and the task that reads it, in the caller's transaction. Answers what the

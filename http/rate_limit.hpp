@@ -1,44 +1,53 @@
-// How many requests a caller may make in an hour. Pure; counts in this process alone.
+// How many requests a caller may make in an hour: counted in Redis for all front ends together where the
+// broker or the result store is one, else, and while it is away, by each process for itself.
 #pragma once
 
+#include "config/settings.hpp"
+#include "queues/redis/connection.hpp"
+
+#include <boost/asio/io_context.hpp>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <unordered_map>
 
 namespace celeriac::http {
 
-class RateLimit {
+struct RateVerdict {
+  bool allowed = true;
+  int left = 0;
+  int reset = 0;  // seconds until the window ends
+};
+
+// Pure.
+class LocalRates {
  public:
   static constexpr double window = 3600;  // seconds
   static constexpr std::size_t most_callers = 100000;
 
-  explicit RateLimit(int limit) : limit_(limit) {}
-
-  struct Verdict {
-    bool allowed = true;
-    int left = 0;
-    int reset = 0;  // seconds until the window ends
-  };
-  int limit() const { return limit_; }  // 0: none
-  Verdict count(const std::string& caller, double now) {
-    if (limit_ <= 0) return {};
-    if (callers_.size() >= most_callers)
-      std::erase_if(callers_, [&](const auto& entry) { return now - entry.second.begun >= window; });
-    auto& seen = callers_[caller];
-    if (seen.count == 0 || now - seen.begun >= window) seen = {now, 0};
-    const int reset = static_cast<int>(seen.begun + window - now) + 1;
-    if (seen.count >= limit_) return {false, 0, reset};
-    ++seen.count;
-    return {true, limit_ - seen.count, reset};
-  }
+  RateVerdict count(const std::string& caller, int limit, double now);
 
  private:
   struct Seen {
     double begun = 0;
     int count = 0;
   };
-  int limit_;
   std::unordered_map<std::string, Seen> callers_;
+};
+
+class RateLimits {
+ public:
+  RateLimits(boost::asio::io_context& io, const Settings& settings);
+  void start();
+
+  // `limit` 0: none, and nothing is counted. `caller` names who and what is counted.
+  void count(const std::string& caller, int limit, std::function<void(const RateVerdict&)> then);
+
+ private:
+  LocalRates local_;
+  std::unique_ptr<redis::Connection> shared_;  // null: no Redis is known
+  std::string prefix_;
 };
 
 }  // namespace celeriac::http

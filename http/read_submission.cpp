@@ -4,6 +4,7 @@
 #include "protocol/uuid.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <iterator>
 
 namespace celeriac::http {
@@ -21,6 +22,51 @@ std::optional<double> read_time(const Json& body, const char* name, Faults& faul
   return std::nullopt;
 }
 
+// Seconds, or "90s", "10m", "2h", "1d".
+std::optional<double> read_duration(const Json& value) {
+  if (value.is_number()) return value.get<double>();
+  if (!value.is_string()) return std::nullopt;
+  const auto& text = value.get_ref<const std::string&>();
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{}) return std::nullopt;
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  if (unit.empty() || unit == "s") return number;
+  if (unit == "m") return number * 60;
+  if (unit == "h") return number * 3600;
+  if (unit == "d") return number * 86400;
+  return std::nullopt;
+}
+
+void read_uniqueness(const Json& body, Submission& s, Faults& faults) {
+  static constexpr double longest = 30 * 86400;
+  const auto wanted = body.find("unique_for"), key = body.find("dedupe_key"),
+             conflict = body.find("on_conflict");
+  if (wanted != body.end()) {
+    const auto seconds = read_duration(*wanted);
+    if (seconds && *seconds > 0 && *seconds <= longest)
+      s.unique_for = *seconds;
+    else
+      faults.add("/unique_for", "must be seconds or 10m, 2h, 1d, at most 30 days");
+  }
+  std::string kind = "args\n" + dump_json(s.args) + "\n" + dump_json(s.kwargs);
+  if (key != body.end()) {
+    if (wanted == body.end()) faults.add("/dedupe_key", "goes with unique_for");
+    if (key->is_string() && !key->get_ref<const std::string&>().empty() &&
+        key->get_ref<const std::string&>().size() <= 255)
+      kind = "key\n" + key->get<std::string>();
+    else
+      faults.add("/dedupe_key", "must be a text of at most 255 bytes");
+  }
+  if (conflict != body.end()) {
+    if (*conflict == "return")
+      s.return_first = true;
+    else if (*conflict != "refuse")
+      faults.add("/on_conflict", "must be refuse or return");
+  }
+  s.unique_key = sha256_hex(s.task + "\n" + kind);
+}
+
 }  // namespace
 
 void Faults::add(const std::string& pointer, const std::string& what) {
@@ -36,8 +82,9 @@ Response bad_body(const Faults& faults) {
 }
 
 Submission read_submission(const Json& body, const TaskEntry& task, Faults& faults) {
-  static constexpr std::string_view members[] = {"args",    "kwargs",   "countdown", "eta",
-                                                 "expires", "priority", "queue"};
+  static constexpr std::string_view members[] = {"args",       "kwargs",     "countdown", "eta",
+                                                 "expires",    "priority",   "queue",     "unique_for",
+                                                 "dedupe_key", "on_conflict"};
   Submission s;
   s.id = uuid4();
   s.task = task.name;
@@ -77,6 +124,7 @@ Submission read_submission(const Json& body, const TaskEntry& task, Faults& faul
     else
       faults.add("/priority", "must be a whole number from 0 to 255");
   }
+  read_uniqueness(body, s, faults);
   if (const auto queue = body.find("queue"); queue != body.end()) {
     if (queue->is_string() && !queue->get_ref<const std::string&>().empty() &&
         queue->get_ref<const std::string&>().size() <= 255)
@@ -85,6 +133,24 @@ Submission read_submission(const Json& body, const TaskEntry& task, Faults& faul
       faults.add("/queue", "must be a name");
   }
   return s;
+}
+
+double wanted_wait(std::string_view prefer) {
+  static constexpr int longest = 60;
+  static constexpr std::string_view name = "wait=";
+  for (std::size_t begin = 0; begin < prefer.size();) {
+    const auto end = std::min(prefer.find_first_of(",;", begin), prefer.size());
+    auto one = prefer.substr(begin, end - begin);
+    while (!one.empty() && (one.front() == ' ' || one.front() == '\t')) one.remove_prefix(1);
+    begin = end + 1;
+    if (!one.starts_with(name)) continue;
+    one.remove_prefix(name.size());
+    int seconds = 0;
+    const auto [rest, error] = std::from_chars(one.data(), one.data() + one.size(), seconds);
+    if (error == std::errc::result_out_of_range) return one.starts_with('-') ? 0 : longest;
+    return error == std::errc{} ? std::clamp(seconds, 0, longest) : 0;
+  }
+  return 0;
 }
 
 std::optional<std::string> idempotency_key(const std::string& header) {

@@ -27,6 +27,9 @@ Response bad_body(const Faults& faults);
 // The id is new. What does not fit goes to `faults`.
 Submission read_submission(const Json& body, const TaskEntry& task, Faults& faults);
 
+// Prefer: wait=10, perhaps among other preferences (RFC 7240); 0: none is wanted. At most 60 seconds.
+double wanted_wait(std::string_view prefer);
+
 // A structured-field string: "9f2c". The quotes may be missing.
 std::optional<std::string> idempotency_key(const std::string& header);
 

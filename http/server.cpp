@@ -1,5 +1,6 @@
 #include "http/server.hpp"
 
+#include "http/web_socket.hpp"
 #include "protocol/uuid.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
@@ -8,12 +9,13 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <cstdio>
 #include <deque>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -48,13 +50,18 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
   Service& service;
   struct Session;
   std::set<Session*> sessions;
+  std::map<Socket*, std::weak_ptr<Socket>> sockets;
   bool closing = false;
   std::function<void()> on_empty;  // set by stop()
 
   void accept();
   void left(Session* session) {
     sessions.erase(session);
-    if (sessions.empty() && on_empty) asio::post(acceptor.get_executor(), std::exchange(on_empty, nullptr));
+    end_if_empty();
+  }
+  void end_if_empty() {
+    if (sessions.empty() && sockets.empty() && on_empty)
+      asio::post(acceptor.get_executor(), std::exchange(on_empty, nullptr));
   }
 };
 
@@ -74,7 +81,7 @@ struct Server::Impl::Session final : Stream, std::enable_shared_from_this<Sessio
   wire::response<wire::string_body> answer;
   Request request;
   bool keep_alive = true, is_head = false, idle = false, refused = false;
-  std::array<char, 16384> dropped{};
+  std::string dropped;  // where what nobody wants is read to
   // Of an answer that goes on:
   wire::response<wire::empty_body> opening;
   std::optional<wire::response_serializer<wire::empty_body>> opening_writer;
@@ -82,6 +89,7 @@ struct Server::Impl::Session final : Stream, std::enable_shared_from_this<Sessio
   std::size_t piece_bytes = 0;
   char trailing = 0;  // what a reader sends although it may only listen
   bool writing = false, ending = false, gone = false;
+  std::function<void()> on_closed;
 
   void read() {
     head.emplace();
@@ -181,6 +189,7 @@ struct Server::Impl::Session final : Stream, std::enable_shared_from_this<Sessio
   // and the sender would never see the answer.
   void linger() {
     stream.expires_after(linger_patience);
+    dropped.resize(16384);
     drop();
   }
   void drop() {
@@ -202,6 +211,7 @@ struct Server::Impl::Session final : Stream, std::enable_shared_from_this<Sessio
   }
 
   void write(Response response) {
+    if (response.socket) return upgrade(std::move(response));
     if (response.stream && !is_head) return open(std::move(response));
     answer = {};
     answer.version(11);
@@ -223,6 +233,24 @@ struct Server::Impl::Session final : Stream, std::enable_shared_from_this<Sessio
   void close() {
     beast::error_code ignored;
     stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+  }
+
+  // The connection lives on as a WebSocket, without us.
+  void upgrade(Response response) {
+    if (!in_memory || !beast::websocket::is_upgrade(in_memory->get())) {
+      response.socket = nullptr;
+      auto refusal = problem(426, "web-socket-only", "Only WebSockets are opened here");
+      refusal.headers = std::move(response.headers);
+      return write(std::move(refusal.with("Upgrade", "websocket").with("Connection", "Upgrade")));
+    }
+    const auto name = std::make_shared<Socket*>(nullptr);
+    auto socket = open_web_socket(std::move(stream), in_memory->get(), std::move(response.headers),
+                                  std::move(response.socket), [server = server, name] {
+                                    server->sockets.erase(*name);
+                                    server->end_if_empty();
+                                  });
+    *name = socket.get();
+    server->sockets[socket.get()] = socket;
   }
 
   // ---- answers that go on: chunks, and the connection ends with them ----
@@ -259,13 +287,18 @@ struct Server::Impl::Session final : Stream, std::enable_shared_from_this<Sessio
   }
 
   void lose() {
-    gone = true;
+    if (std::exchange(gone, true)) return;
     pieces.clear();
+    if (const auto then = std::exchange(on_closed, nullptr)) asio::post(stream.get_executor(), then);
     beast::error_code ignored;
     stream.socket().close(ignored);
   }
 
   bool closed() const override { return gone || ending; }
+  void when_closed(std::function<void()> then) override {
+    if (gone) return asio::post(stream.get_executor(), std::move(then));
+    on_closed = std::move(then);
+  }
   void send(std::string piece) override {
     if (closed() || piece.empty()) return;
     piece_bytes += piece.size();
@@ -311,7 +344,7 @@ void Server::Impl::accept() {
       });
       return;
     }
-    if (self->sessions.size() < self->options.most_connections)
+    if (self->sessions.size() + self->sockets.size() < self->options.most_connections)
       std::make_shared<Session>(self, std::move(socket))->read();
     self->accept();
   });
@@ -328,7 +361,10 @@ void Server::stop(std::function<void()> done) {
   impl_->acceptor.close(ignored);
   impl_->pause.cancel();
   impl_->on_empty = std::move(done);
-  if (impl_->sessions.empty())
+  const auto sockets = impl_->sockets;
+  for (const auto& [name, weak] : sockets)
+    if (const auto socket = weak.lock()) socket->close();
+  if (impl_->sessions.empty() && impl_->sockets.empty())
     return asio::post(impl_->acceptor.get_executor(), std::exchange(impl_->on_empty, nullptr));
   const auto sessions = impl_->sessions;  // closing one may end it
   for (auto* session : sessions)

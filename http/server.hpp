@@ -30,9 +30,9 @@ class Service {
 
 struct ServerOptions {
   std::string host = "127.0.0.1";
-  std::uint16_t port = 8000;          // 0: any free one
-  std::string spool_folder = "/tmp";  // where uploads are written first
-  std::size_t most_connections = 1000;
+  std::uint16_t port = 8000;             // 0: any free one
+  std::string spool_folder = "/tmp";     // where uploads are written first
+  std::size_t most_connections = 20000;  // WebSockets among them
 };
 
 class Server {

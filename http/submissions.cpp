@@ -24,6 +24,26 @@ Json payload_of(const Submission& s) {
   return out;
 }
 
+// Takes the place of its kind; the answer of the one that has it, when there is one.
+std::optional<Json> first_of_its_kind(Database& database, const Submission& s, const Json& answer) {
+  const auto name = "unique:" + s.unique_key;
+  database.run("DELETE FROM idempotency_records WHERE idempotency_key = $1 AND expires_at <= now()", {name});
+  const auto mine = database.run(
+      "INSERT INTO idempotency_records (id, idempotency_key, operation_type, operation_status, request_hash, "
+      "result_data, completed_at, execution_count, expires_at) VALUES ($1, $2, 'TASK', 'COMPLETED', $3, $4, "
+      "now(), 1, "
+      "now() + make_interval(secs => $5::double precision)) ON CONFLICT (idempotency_key) DO NOTHING",
+      {uuid4(), name, s.unique_key, dump_json(answer), std::to_string(s.unique_for)});
+  if (mine.affected() > 0) return std::nullopt;
+  const auto first =
+      database.run("SELECT result_data FROM idempotency_records WHERE idempotency_key = $1", {name});
+  if (first.empty())  // it ran out between the two statements
+    throw DatabaseError(SqlFailure::operational, "40001", "the unique task's time has just ended");
+  auto kept = parse_json(first.text(0, 0));
+  if (!kept) throw DatabaseError(SqlFailure::data, "", "idempotency_records: " + kept.error().what);
+  return std::move(*kept);
+}
+
 }  // namespace
 
 void enqueue(Database& database, const Submission& submission) {
@@ -60,6 +80,14 @@ Accepted accept(Database& database, const std::vector<Submission>& submissions, 
         return accepted;
       }
     }
+    if (submissions.size() == 1 && submissions.front().unique_for > 0)
+      if (auto first = first_of_its_kind(database, submissions.front(), answer)) {
+        accepted.kind = Accepted::Kind::not_unique;
+        accepted.answer = std::move(*first);
+        // Its key, if it has one, belongs to the request that will be accepted.
+        if (!key.empty()) database.run("DELETE FROM idempotency_records WHERE idempotency_key = $1", {key});
+        return accepted;
+      }
     for (const auto& submission : submissions) enqueue(database, submission);
     return accepted;
   });

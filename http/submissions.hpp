@@ -23,14 +23,18 @@ struct Submission {
   std::optional<double> eta, expires;  // Unix seconds
   std::optional<int> priority;
   std::string traceparent;
+  double unique_for = 0;      // seconds in which no other of the same unique_key is accepted; 0: any number
+  std::string unique_key;     // the task's name and what is to be unique; hashed
+  bool return_first = false;  // instead of refusing: answer with the one that was first
 };
 
 struct Accepted {
-  enum class Kind { fresh, replayed, key_reused } kind = Kind::fresh;
-  Json answer;  // what the caller is told: the first one's when replayed
+  enum class Kind { fresh, replayed, key_reused, not_unique } kind = Kind::fresh;
+  Json answer;  // what the caller is told: the first one's when replayed or not unique
 };
 
-// `key` empty: none. `digest` is the SHA-256 of the request. All of `submissions` or none.
+// `key` empty: none. `digest` is the SHA-256 of the request. All of `submissions` or none; one that is to be
+// unique comes alone.
 Accepted accept(Database& database, const std::vector<Submission>& submissions, const std::string& key,
                 const std::string& digest, const Json& answer);
 

@@ -9,12 +9,10 @@
 #include "worker/control/mailbox.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 namespace celeriac::http {
 namespace {
 
-constexpr double longest_wait = 60;  // seconds, of Prefer: wait
 constexpr std::size_t most_in_batch = 1000;
 Json queued(const Submission& submission) {
   return Json{{"id", submission.id},
@@ -40,18 +38,14 @@ Response bad_key() {
 Response accepted_answer(const Accepted& accepted, unsigned status) {
   if (accepted.kind == Accepted::Kind::key_reused)
     return problem(422, "idempotency-key-reused", "This Idempotency-Key belongs to another request");
+  if (accepted.kind == Accepted::Kind::not_unique && status == 409) {
+    const auto id = accepted.answer.value("id", Json("")).get<std::string>();
+    auto refusal = problem(409, "not-unique", "Another task of this kind was accepted before", id);
+    return refusal.with("Location", "/api/v1/tasks/" + id);
+  }
   auto response = json(status, accepted.answer);
   if (accepted.kind == Accepted::Kind::replayed) response.with("Idempotency-Replayed", "true");
   return response;
-}
-
-// Prefer: wait=10 (RFC 7240).
-double wanted_wait(const std::string& prefer) {
-  const auto at = prefer.find("wait=");
-  if (at == prefer.npos) return 0;
-  int seconds = 0;
-  std::from_chars(prefer.data() + at + 5, prefer.data() + prefer.size(), seconds);
-  return std::clamp<double>(seconds, 0, longest_wait);
 }
 
 bool allowed(const Caller& caller, const std::string& task) {
@@ -68,6 +62,9 @@ void Front::add_task_routes() {
   router_.add(
       {"POST", "/api/v1/tasks:batch", Access::user, "Send up to 1000 tasks, all at once",
        [this](Request request, Respond respond) { send_batch(std::move(request), std::move(respond)); }});
+  router_.add({"POST", "/api/v1/queues/{queue}/tasks", Access::user,
+               "Send the task that the body names to this queue",
+               [this](const Request& request, const Respond& respond) { send_to_queue(request, respond); }});
   router_.add(
       {"GET", "/api/v1/tasks", Access::user, "The tasks that may be sent",
        [this](Request request, Respond respond) {
@@ -118,10 +115,39 @@ void Front::send_task(Request request, Respond respond) {
   const auto& name = request.params["name"];
   const auto* task = find_task(request.caller, name);
   if (!task) return respond(unknown_task(name));
+  const auto body = json_body(request);
+  if (!body) return respond(body.error());
+  send_one(request, *body, *task, std::move(respond));
+}
+
+void Front::send_to_queue(const Request& request, const Respond& respond) {
+  const auto& queue = request.params.at("queue");
+  const auto names = queue_names();
+  if (std::find(names.begin(), names.end(), queue) == names.end()) {
+    const auto near = nearest_word(queue, std::vector<std::string_view>(names.begin(), names.end()));
+    return respond(problem(404, "unknown-queue", "There is no such queue",
+                           near.empty() ? queue : queue + "; did you mean " + std::string(near) + "?"));
+  }
   auto body = json_body(request);
-  if (!body) return respond(std::move(body.error()));
+  if (!body) return respond(body.error());
+  const auto named = body->is_object() ? body->find("task") : body->end();
   Faults faults;
-  auto submission = read_submission(*body, *task, faults);
+  if (!body->is_object())
+    faults.add("", "must be an object");
+  else if (named == body->end() || !named->is_string())
+    faults.add("/task", "must be the name of a task");
+  else if (body->contains("queue"))
+    faults.add("/queue", "stands in the path");
+  if (!faults.list.empty()) return respond(bad_body(faults));
+  const auto* task = find_task(request.caller, named->get<std::string>());
+  if (!task) return respond(unknown_task(named->get<std::string>()));
+  (*body)["queue"] = queue;
+  send_one(request, *body, *task, respond);
+}
+
+void Front::send_one(const Request& request, const Json& body, const TaskEntry& task, Respond respond) {
+  Faults faults;
+  auto submission = read_submission(body, task, faults);
   if (!faults.list.empty()) return respond(bad_body(faults));
   const auto key = stored_key(request);
   if (!key) return respond(bad_key());
@@ -129,9 +155,10 @@ void Front::send_task(Request request, Respond respond) {
   submission.traceparent = request.header("traceparent").substr(0, 128);
   const double wait = wanted_wait(request.header("prefer"));
   in_database(
-      [submission, key = *key, digest = sha256_hex(name + "\n" + request.body)](Database& database) {
+      [submission, key = *key, digest = sha256_hex(request.path + "\n" + request.body)](Database& database) {
         const auto accepted = accept(database, {submission}, key, digest, queued(submission));
-        auto response = accepted_answer(accepted, 202);
+        const bool refuse = accepted.kind == Accepted::Kind::not_unique && !submission.return_first;
+        auto response = accepted_answer(accepted, refuse ? 409 : 202);
         if (response.status == 202)
           response.with("Location", "/api/v1/tasks/" + accepted.answer.at("id").get<std::string>())
               .with("Retry-After", "1");
@@ -177,6 +204,7 @@ void Front::send_batch(Request request, Respond respond) {
     }
     Faults faults;
     auto submission = read_submission(item, *task, faults);
+    if (submission.unique_for > 0) faults.add("/unique_for", "is for tasks that are sent one by one");
     if (!faults.list.empty()) {
       refuse(bad_body(faults));
       continue;

@@ -5,7 +5,6 @@
 import base64
 import concurrent.futures
 import hashlib
-import hmac
 import http.client
 import json
 import os
@@ -22,84 +21,14 @@ import unittest
 import urllib.parse
 import uuid
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "interop"))
-import stage  # noqa: E402
-from stage import Stage, free_port, wait_for  # noqa: E402
+from front_stage import ADMIN, ARGUMENTS, CLEAN, ME, OTHER, FrontCase, b64, free_port, token, wait_for
 
-ARGUMENTS = stage.arguments(celeriac="", documents="", screenshots="")
-CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("CELERY", "CELERIAC"))}
-SECRET = "a secret that is long enough for HS256"
-ME, OTHER, ADMIN = (str(uuid.UUID(int=n)) for n in (1, 2, 3))
 FORM = re.compile(r'name="form" value="([0-9a-f]{64})"')
 LETTER = re.compile(r'name=letter value="([^"]+)"')
 PROCESS = "/api/v1/tasks/invoice_processing.process_document"
 
 
-def b64(data):
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def token(sub=ME, alg="HS256", key=SECRET, **claims):
-    head = {"alg": alg, "typ": "JWT"}
-    body = {"sub": sub, "exp": int(time.time()) + 600, "tasks": ["*"], **claims}
-    text = b64(json.dumps(head).encode()) + "." + b64(json.dumps({k: v for k, v in body.items() if v is not None}).encode())
-    sign = b64(hmac.new(key.encode(), text.encode(), hashlib.sha256).digest()) if alg != "none" else ""
-    return text + "." + sign
-
-
-class Answer:
-    def __init__(self, reply):
-        self.status, self.headers, self.body = reply.status, reply.headers, reply.read()
-
-    @property
-    def json(self):
-        return json.loads(self.body)
-
-
-class Front(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.stage = Stage().__enter__()
-        cls.addClassCleanup(cls.stage.__exit__, None, None, None)
-        cls.redis = cls.stage.redis()
-        cls.database = "postgresql://" + cls.stage.postgres()
-        cls.environment = {**CLEAN, "CELERY_BROKER_URL": cls.redis.url(), "CELERY_RESULT_BACKEND": cls.redis.url(),
-                           "CELERY_DATABASE_URL": cls.database, "CELERY_STORAGE_ROOT": os.path.join(cls.stage.dir, "storage"),
-                           "CELERY_HTTP_JWT_KEY": SECRET, "CELERY_HTTP_CORS_ORIGINS": "https://app.example"}
-        subprocess.run([ARGUMENTS.celeriac, "db", "migrate"], env=cls.environment, check=True, capture_output=True)
-        cls.port = free_port()
-        cls.process = cls.serve("front", cls.port)
-
-    @classmethod
-    def serve(cls, name, port, **more):
-        process = cls.stage.run(name, [ARGUMENTS.celeriac, "http", "--port", str(port)], env={**cls.environment, **more})
-        wait_for(lambda: "celeriac http on" in cls.stage.log(name), 30, "the front end")
-        return process
-
-    def setUp(self):
-        self.redis.client.flushall()
-
-    def sql(self, text):
-        return subprocess.run(["psql", "-qAt", self.database, "-c", text], check=True, capture_output=True, text=True).stdout.strip()
-
-    def ask(self, method, path, body=None, port=None, who=ME, timeout=30, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=timeout)
-        names = {k.replace("_", "-"): v for k, v in headers.items()}
-        if who:
-            names.setdefault("Authorization", "Bearer " + token(who, role="admin" if who == ADMIN else None))
-        if isinstance(body, (dict, list)):
-            body = json.dumps(body)
-            names.setdefault("Content-Type", "application/json")
-        connection.request(method, path, body, names)
-        answer = Answer(connection.getresponse())
-        connection.close()
-        return answer
-
-    def problem(self, answer, status, kind):
-        self.assertEqual((answer.status, answer.headers["Content-Type"]), (status, "application/problem+json"), answer.body)
-        self.assertEqual((answer.json["type"], answer.json["status"]), ("urn:celeriac:problem:" + kind, status))
-        return answer.json
-
+class Front(FrontCase):
     # ---- tasks ----
 
     def test_a_task_is_accepted_and_reaches_the_queue_as_celerys_message(self):
@@ -158,6 +87,47 @@ class Front(unittest.TestCase):
         self.assertEqual(self.ask("POST", PROCESS, {"args": ["b"]}, Idempotency_Key=key, who=OTHER).status, 202)
         self.problem(self.ask("POST", PROCESS, {"args": ["b"]}, Idempotency_Key="x" * 200), 400, "bad-idempotency-key")
 
+    def test_only_one_of_a_kind(self):
+        body = {"args": ["same"], "unique_for": "10m"}
+        with concurrent.futures.ThreadPoolExecutor(8) as threads:
+            answers = list(threads.map(lambda _: self.ask("POST", PROCESS, body), range(8)))
+        self.assertEqual(sorted(a.status for a in answers), [202] + [409] * 7)
+        first = [a for a in answers if a.status == 202][0].json["id"]
+        refused = [a for a in answers if a.status == 409][0]
+        self.problem(refused, 409, "not-unique")
+        self.assertEqual((refused.headers["Location"], refused.json["detail"]), ("/api/v1/tasks/" + first, first))
+        again = self.ask("POST", PROCESS, {**body, "on_conflict": "return"})
+        self.assertEqual((again.status, again.json["id"]), (202, first))
+        self.assertEqual(self.ask("POST", PROCESS, {**body, "args": ["other"]}).status, 202)
+        self.assertEqual(self.ask("POST", PROCESS, {**body, "args": ["other"], "dedupe_key": "k"}).status, 202)
+        self.assertEqual(self.ask("POST", PROCESS, {**body, "args": ["third"], "dedupe_key": "k"}).status, 409)
+        # A key of a request that was refused is free again.
+        self.assertEqual(self.ask("POST", PROCESS, body, Idempotency_Key='"u1"').status, 409)
+        self.sql("UPDATE idempotency_records SET expires_at = now() WHERE idempotency_key LIKE 'unique:%'")
+        self.assertEqual(self.ask("POST", PROCESS, body, Idempotency_Key='"u1"').status, 202)
+        said = self.problem(self.ask("POST", PROCESS, {"args": [], "unique_for": "soon", "dedupe_key": "", "on_conflict": "dance"}), 422, "body-does-not-fit")
+        self.assertEqual({e["pointer"] for e in said["errors"]}, {"#/unique_for", "#/dedupe_key", "#/on_conflict"})
+
+    def test_a_queue_may_be_named_in_the_path(self):
+        answer = self.ask("POST", "/api/v1/queues/export/tasks", {"task": "invoice_processing.process_document", "args": ["x"]})
+        self.assertEqual((answer.status, answer.json["queue"]), (202, "export"), answer.body)
+        wait_for(lambda: self.redis.client.llen("export") == 1, 10, "the message")
+        said = self.problem(self.ask("POST", "/api/v1/queues/exprt/tasks", {"task": "x"}), 404, "unknown-queue")
+        self.assertIn("did you mean export?", said["detail"])
+        self.problem(self.ask("POST", "/api/v1/queues/export/tasks", {"args": []}), 422, "body-does-not-fit")
+        self.problem(self.ask("POST", "/api/v1/queues/export/tasks", {"task": "nope"}), 404, "unknown-task")
+        self.problem(self.ask("POST", "/api/v1/queues/export/tasks", []), 422, "body-does-not-fit")
+
+    def test_what_has_not_changed_is_not_sent_again(self):
+        path = self.ask("POST", PROCESS, {"args": ["x"]}).headers["Location"]
+        wait_for(lambda: self.ask("GET", path).json["state"] == "PENDING", 10, "the row to be settled")
+        first = self.ask("GET", path)
+        tag = first.headers["ETag"]
+        same = self.ask("GET", path, If_None_Match='"other", ' + tag)
+        self.assertEqual((same.status, same.body, same.headers["ETag"]), (304, b"", tag))
+        self.assertEqual(self.ask("GET", path, If_None_Match='"other"').status, 200)
+        self.assertEqual(self.ask("GET", "/api/v1/tasks", If_None_Match=tag).status, 200)
+
     def test_a_batch_tells_each_task_its_fate(self):
         tasks = [{"task": "invoice_processing.process_document", "args": ["a"]}, {"task": "nope"}, {"args": []},
                  {"task": "invoice_processing.process_document", "args": {}, "priority": 300}]
@@ -172,23 +142,6 @@ class Front(unittest.TestCase):
         wait_for(lambda: self.redis.client.llen("invoice_processing") == 1001, 60, "the messages")
         self.problem(self.ask("POST", "/api/v1/tasks:batch", {"tasks": [tasks[0]] * 1001}), 422, "body-does-not-fit")
         self.assertEqual(self.ask("POST", "/api/v1/tasks:batch", {"tasks": [tasks[1]]}).status, 422)
-
-    def events(self, path, port=None, **headers):
-        """Yields (event, id, data) until the stream ends."""
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=60)
-        self.addCleanup(connection.close)
-        connection.request("GET", path, headers={"Authorization": "Bearer " + token(), **headers})
-        reply = connection.getresponse()
-        self.assertEqual((reply.status, reply.headers["Content-Type"]), (200, "text/event-stream"))
-        event = {}
-        while line := reply.readline():
-            line = line.decode().rstrip("\n")
-            if not line and event:
-                yield event["event"], event["id"], json.loads(event["data"])
-                event = {}
-            elif line and not line.startswith(":"):
-                name, _, value = line.partition(": ")
-                event[name] = value
 
     def test_events_tell_what_changes_and_end(self):
         task = self.ask("POST", PROCESS, {"args": ["x"]}).json
@@ -345,6 +298,41 @@ class Front(unittest.TestCase):
         self.sql("UPDATE api_keys SET is_active = false")
         self.problem(self.ask("GET", "/api/v1/tasks", who=None, X_API_Key="ck-real"), 401, "not-authenticated")
 
+    def test_keys_are_made_and_ended_on_the_command_line(self):
+        def run(*a, code=0):
+            done = subprocess.run([ARGUMENTS.celeriac, "api-key", *a], env=self.environment, capture_output=True, text=True, timeout=30)
+            self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+            return done
+        made = json.loads(run("create", "ci", "--email", "ci@example.com", "--task", "*", "--rate-limit", "3", "--json").stdout)
+        seen = [self.ask("GET", "/api/v1/tasks", who=None, X_API_Key=made["key"]) for _ in range(4)]
+        self.assertEqual([a.status for a in seen], [200, 200, 200, 429])
+        self.assertTrue(seen[0].json["tasks"])
+        listed = {k["id"]: k for k in json.loads(run("ls", "--json").stdout)}[made["id"]]
+        self.assertEqual((listed["name"], listed["user"], listed["active"], listed["tasks"]), ("ci", "ci@example.com", True, ["*"]))
+        self.assertIsNotNone(listed["last_used"])
+        self.assertNotIn(made["key"], run("ls").stdout)
+        admin = run("create", "boss", "--email", "boss@example.com", "--role", "admin").stdout.strip()
+        self.assertEqual(self.ask("GET", "/api/v1/audit-log", who=None, X_API_Key=admin).status, 200)
+        self.assertIn("is no admin", run("create", "x", "--email", "ci@example.com", "--role", "admin", code=1).stderr)
+        elsewhere = run("create", "far", "--email", "ci@example.com", "--address", "10.1.0.0/16").stdout.strip()
+        self.problem(self.ask("GET", "/api/v1/tasks", who=None, X_API_Key=elsewhere), 401, "not-authenticated")
+        near = run("create", "near", "--email", "ci@example.com", "--address", "10.1.0.0/16", "--address", "127.0.0.0/8").stdout.strip()
+        self.assertEqual(self.ask("GET", "/api/v1/tasks", who=None, X_API_Key=near).status, 200)
+        over = run("create", "over", "--email", "ci@example.com", "--expires", "2020-01-01").stdout.strip()
+        self.problem(self.ask("GET", "/api/v1/tasks", who=None, X_API_Key=over), 401, "not-authenticated")
+        run("create", "bad", "--email", "ci@example.com", "--expires", "soon", code=1)
+        run("create", "bad", "--email", "ci@example.com", "--address", "nowhere", code=1)
+        run("revoke", near[:11])
+        self.problem(self.ask("GET", "/api/v1/tasks", who=None, X_API_Key=near), 401, "not-authenticated")
+        self.assertIn("no active key", run("revoke", near[:11], code=1).stderr)
+
+    def test_a_limit_holds_for_all_front_ends_together(self):
+        ports = [free_port(), free_port()]
+        for n, port in enumerate(ports):
+            self.serve("together%d" % n, port, CELERY_HTTP_RATE_LIMIT="4")
+        statuses = [self.ask("GET", "/api/v1/tasks", port=ports[n % 2]).status for n in range(6)]
+        self.assertEqual(statuses, [200] * 4 + [429] * 2)
+
     def test_limits_hosts_origins_and_headers(self):
         port = free_port()
         self.serve("limited", port, CELERY_HTTP_RATE_LIMIT="3")
@@ -366,17 +354,6 @@ class Front(unittest.TestCase):
 
     # ---- documents ----
 
-    def upload(self, data, name="invoice.pdf", who=ME, field="file", port=None, path="/api/v1/invoices/upload", **headers):
-        edge = "edge" + uuid.uuid4().hex
-        body = (("--%s\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhello\r\n--%s\r\nContent-Disposition: form-data; name=\"%s\"; "
-                 "filename=\"%s\"\r\nContent-Type: application/octet-stream\r\n\r\n") % (edge, edge, field, name)).encode() + data + (
-                     "\r\n--%s--\r\n" % edge).encode()
-        return self.ask("POST", path, body, who=who, port=port,
-                        Content_Type="multipart/form-data; boundary=" + edge, **headers)
-
-    def document(self, name="invoice.pdf"):
-        return pathlib.Path(ARGUMENTS.documents, name).read_bytes()
-
     def correct(self, invoice):
         path = "/api/v1/invoices/" + invoice
         changed = self.ask("PUT", path, {"invoice": {"po_number": "PO-77", "total_amount": 12345.10, "due_date": "2026-02-03"},
@@ -385,6 +362,10 @@ class Front(unittest.TestCase):
         self.assertEqual((changed.json["success"], changed.json["invoice"]["po_number"], changed.json["invoice"]["due_date"]),
                          (True, "PO-77", "2026-02-03"))
         self.assertEqual(changed.json["line_items"][0]["description"], "Corrected")
+        tag = self.ask("GET", path).headers["ETag"]
+        self.assertEqual(changed.headers["ETag"], tag)
+        self.problem(self.ask("PUT", path, {"invoice": {"po_number": "PO-79"}}, If_Match='"old"'), 412, "changed-meanwhile")
+        self.assertEqual(self.ask("PUT", path, {"invoice": {"po_number": "PO-77"}}, If_Match=tag).status, 200)
         said = self.problem(self.ask("PUT", path, {"invoice": {"po_number": "PO-78", "status": "DONE", "total_amount": "much"},
                                                    "line_items": [{"line_number": 999, "quantity": 1}, {}]}), 422, "body-does-not-fit")
         self.assertEqual({e["pointer"] for e in said["errors"]},
