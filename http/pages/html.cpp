@@ -63,6 +63,11 @@ std::string HtmlTable::text(std::string_view none) const {
   return out + "</tr></thead><tbody>\n" + rows_ + "</tbody></table></div></section>\n";
 }
 
+constexpr std::string_view icon =
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'%3E%3Ccircle cx='4' "
+    "cy='4' "
+    "r='3.5' fill='%230b5cad'/%3E%3C/svg%3E";
+
 Response html_page(const Page& page) {
   static constexpr std::pair<std::string_view, std::string_view> places[] = {
       {"/", "Overview"},         {"/tasks", "Tasks"},   {"/workers", "Workers"},
@@ -70,8 +75,8 @@ Response html_page(const Page& page) {
   std::string out =
       "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport "
       "content=\"width=device-width, initial-scale=1\"><title>" +
-      escaped(page.title) +
-      " - celeriac</title><link rel=stylesheet href=\"/dashboard.css\"><script src=\"/dashboard.js\" "
+      escaped(page.title) + " - celeriac</title><link rel=icon href=\"" + std::string(icon) +
+      "\"><link rel=stylesheet href=\"/dashboard.css\"><script src=\"/dashboard.js\" "
       "defer></script>";
   if (page.again > 0)
     out += "<noscript><meta http-equiv=refresh content=" + std::to_string(page.again) + "></noscript>";
@@ -90,7 +95,7 @@ Response html_page(const Page& page) {
   response.body = std::move(out);
   return response.with("Content-Security-Policy",
                        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-                       "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
+                       "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
 }
 
 Response see_other(std::string path) {
