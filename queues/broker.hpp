@@ -1,7 +1,7 @@
 // A Broker moves messages between queues and us. It knows nothing of tasks, retries or
 // results; those belong to worker/.
 //
-// Implementations: redis/redis_broker (amqp/amqp_broker later). Each passes
+// Implementations: redis/redis_broker, amqp/amqp_broker. Each passes
 // tests/queues/broker_conformance.hpp.
 //
 // Concurrency: single-threaded; every member and every handler runs on the io_context
@@ -91,6 +91,9 @@ class Broker {
   // count); 0 means unlimited.
   virtual void consume(std::vector<std::string> queues) = 0;
   virtual void set_window(unsigned window) = 0;
+  // Each queue has the window for itself and keeps it: it should not follow the pace of the work, and what
+  // is given back comes to us again. Known once the queues are.
+  virtual bool fixed_window() const { return false; }
 
   // No further deliveries from queues. Due deferred messages stop too.
   virtual void pause() = 0;

@@ -24,6 +24,7 @@ class FormattedBroker final : public Broker {
 
   void consume(std::vector<std::string> queues) override { broker_->consume(std::move(queues)); }
   void set_window(unsigned window) override { broker_->set_window(window); }
+  bool fixed_window() const override { return broker_->fixed_window(); }
   void pause() override { broker_->pause(); }
   void ack(Tag tag) override { broker_->ack(tag); }
   void reject(Tag tag, Requeue requeue) override { broker_->reject(tag, requeue); }

@@ -53,7 +53,7 @@ Expected<bool> Consumer::resolve_policies() {
 
 void Consumer::consume() {
   if (draining_) return;
-  parts_.broker.set_window(prefetch_.window());
+  apply_window();
   parts_.broker.consume(eta_closed_ ? std::vector<std::string>() : parts_.queues);
 }
 
@@ -332,6 +332,7 @@ void Consumer::release_limited(double now) {
 
 void Consumer::tick() {
   if (draining_) return;
+  if (parts_.broker.fixed_window()) apply_window();  // it may have become so
   const double now = unix_now();
   if (running_ >= parts_.pool.slots()) {
     double youngest = now;
@@ -363,7 +364,7 @@ void Consumer::take_back(const std::vector<JobId>& jobs) {
 
 void Consumer::give_back_surplus(double now) {
   const unsigned plain = prefetch_.plain_window();
-  if (plain == 0) return;
+  if (plain == 0 || parts_.broker.fixed_window()) return;
   if (ready_.empty() || requests_.size() <= plain) return;
   // As the broker counts: what was acknowledged at its start is no longer held.
   std::size_t held = 0;
@@ -382,7 +383,10 @@ void Consumer::give_back_surplus(double now) {
   }
 }
 
-void Consumer::apply_window() { parts_.broker.set_window(prefetch_.window()); }
+void Consumer::apply_window() {
+  const bool fixed = parts_.broker.fixed_window();
+  parts_.broker.set_window(fixed ? prefetch_.plain_window() : prefetch_.window());
+}
 
 void Consumer::drain(std::function<void()> done) {
   if (!draining_) {

@@ -284,6 +284,7 @@ void AmqpBroker::consume(std::vector<std::string> queues) {
   impl_->consumption->consume(std::move(queues));
 }
 void AmqpBroker::set_window(unsigned window) { impl_->consumption->set_window(window); }
+bool AmqpBroker::fixed_window() const { return impl_->consumption->fixed_window(); }
 void AmqpBroker::pause() { impl_->consumption->pause(); }
 void AmqpBroker::ack(Tag tag) { impl_->consumption->ack(tag); }
 void AmqpBroker::reject(Tag tag, Requeue requeue) { impl_->consumption->reject(tag, requeue); }

@@ -30,6 +30,7 @@ class AmqpBroker final : public Broker {
   void start(Handlers handlers) override;
   void consume(std::vector<std::string> queues) override;
   void set_window(unsigned window) override;
+  bool fixed_window() const override;
   void pause() override;
   void ack(Tag tag) override;
   void reject(Tag tag, Requeue requeue) override;

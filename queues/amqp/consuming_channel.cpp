@@ -6,8 +6,12 @@
 
 namespace celeriac::amqp {
 
-ConsumingChannel::ConsumingChannel(Connection& connection, bool shared, Handlers handlers)
-    : connection_(connection), shared_(shared), handlers_(std::move(handlers)) {}
+ConsumingChannel::ConsumingChannel(Connection& connection, std::optional<unsigned> fixed_prefetch,
+                                   Handlers handlers)
+    : connection_(connection),
+      fixed_(fixed_prefetch.has_value()),
+      handlers_(std::move(handlers)),
+      window_(fixed_prefetch.value_or(0)) {}
 
 Session* ConsumingChannel::session() { return id_ && connection_.ready() ? &connection_.session() : nullptr; }
 
@@ -24,14 +28,9 @@ void ConsumingChannel::close() {
 // ---- consumers ----
 
 void ConsumingChannel::consume(const std::string& queue) {
-  if (retired_ || consumes(queue)) return;
-  apply_prefetch();
-  start_consumer(queue);
-}
-
-void ConsumingChannel::start_consumer(const std::string& queue) {
   auto* to = session();
-  if (!to) return;
+  if (!to || retired_ || consumes(queue)) return;
+  apply_prefetch();
   const std::string tag = "celeriac" + std::to_string(++last_consumer_);
   by_queue_[queue] = tag;
   by_tag_[tag] = queue;
@@ -45,10 +44,7 @@ void ConsumingChannel::start_consumer(const std::string& queue) {
 
 void ConsumingChannel::started(const std::string& consumer_tag) {
   starting_.erase(consumer_tag);
-  if (unwanted_.erase(consumer_tag) != 0)
-    stop_consumer(consumer_tag);
-  else if (starting_.empty() && !by_queue_.empty())
-    apply_prefetch();  // what was wanted meanwhile
+  if (unwanted_.erase(consumer_tag) != 0) stop_consumer(consumer_tag);
 }
 
 // RabbitMQ's channel dies, and the connection with it (541), when a consumer of a quorum queue is cancelled
@@ -91,38 +87,24 @@ void ConsumingChannel::retire() {
 
 // ---- prefetch ----
 
-void ConsumingChannel::set_prefetch(unsigned window) {
+void ConsumingChannel::set_window(unsigned window) {
+  if (fixed_) return;
   window_ = window;
   if (!by_queue_.empty()) apply_prefetch();
 }
 
 void ConsumingChannel::apply_prefetch() {
   auto* to = session();
-  if (!to) return;
+  if (!to || (fixed_ && prefetch_)) return;
   unsigned wanted = window_;
-  if (shared_) {
-    if (window_ != 0) wanted = std::min<unsigned>(window_ + static_cast<unsigned>(deferred), most_prefetch);
-    if (prefetch_sent_ && sent_prefetch_ == wanted) return;
-  } else if (prefetch_sent_) {
-    if (!starting_.empty()) return;  // looked at again when they have started
-    // New consumers cost a round trip and reshuffle who gets what: only when it matters.
-    const std::size_t waiting = deferred > deferred_before_ ? deferred - deferred_before_ : 0;
-    const bool grown = sent_prefetch_ != 0 && (wanted == 0 || wanted > sent_prefetch_);
-    const bool shrunk = wanted != 0 && (sent_prefetch_ == 0 || wanted * 2 <= sent_prefetch_);
-    if (!grown && !shrunk && (wanted == 0 || waiting * 2 < wanted)) return;
-  }
-  prefetch_sent_ = true;
-  sent_prefetch_ = std::min(wanted, most_prefetch);
+  if (!fixed_ && window_ != 0) wanted += static_cast<unsigned>(deferred);
+  wanted = std::min(wanted, most_prefetch);
+  if (prefetch_ == wanted) return;
+  prefetch_ = wanted;
   amqp_basic_qos_t qos{};
-  qos.prefetch_count = static_cast<std::uint16_t>(sent_prefetch_);
-  qos.global = shared_;
+  qos.prefetch_count = static_cast<std::uint16_t>(wanted);
+  qos.global = !fixed_;
   to->call(*id_, AMQP_BASIC_QOS_METHOD, &qos, AMQP_BASIC_QOS_OK_METHOD, nullptr);
-  if (shared_) return;
-  deferred_before_ = deferred;
-  for (const auto& [queue, tag] : std::map(by_queue_)) {
-    stop_consumer(tag);
-    start_consumer(queue);
-  }
 }
 
 // ---- settling ----

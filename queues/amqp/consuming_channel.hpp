@@ -32,9 +32,9 @@ class ConsumingChannel final : public ChannelEvents {
     std::shared_ptr<const Message> message;
   };
 
-  // `shared`: one prefetch for the whole channel, which counts from the moment it is changed. Otherwise each
-  // consumer has its own for life, as quorum queues demand; a change makes new consumers.
-  ConsumingChannel(Connection& connection, bool shared, Handlers handlers);
+  // Without `fixed_prefetch` all consumers share one, which counts from the moment it is changed. With it
+  // each consumer has this one for life, as quorum queues demand.
+  ConsumingChannel(Connection& connection, std::optional<unsigned> fixed_prefetch, Handlers handlers);
 
   bool open();
   void consume(const std::string& queue);
@@ -43,9 +43,9 @@ class ConsumingChannel final : public ChannelEvents {
   bool consumes(const std::string& queue) const { return by_queue_.count(queue) != 0; }
   std::vector<std::string> queues() const;
 
-  // How many deliveries may be held beyond the deferred ones; 0: no limit. Where consumers have their own
-  // prefetch, what they held before a change comes on top of the new number until it is settled.
-  void set_prefetch(unsigned window);
+  // How many deliveries may be held beyond the deferred ones; 0: no limit. A fixed prefetch stays.
+  void set_window(unsigned window);
+  unsigned window() const { return window_; }
   static constexpr unsigned most_prefetch = 65535;  // the field has 16 bits
 
   void ack(std::uint64_t delivery, Tag tag, std::shared_ptr<const Message> message);
@@ -68,21 +68,19 @@ class ConsumingChannel final : public ChannelEvents {
 
  private:
   void apply_prefetch();
-  void start_consumer(const std::string& queue);
   void started(const std::string& consumer_tag);
   void stop_consumer(const std::string& consumer_tag);
   Session* session();
 
   Connection& connection_;
-  const bool shared_;
+  const bool fixed_;
   Handlers handlers_;
   std::optional<ChannelId> id_;
   AckWindow acks_;
   std::deque<Unproven> unproven_;
   bool proving_ = false;
-  unsigned window_ = 0, sent_prefetch_ = 0;
-  std::size_t deferred_before_ = 0;  // when the present consumers were made
-  bool prefetch_sent_ = false;
+  unsigned window_;
+  std::optional<unsigned> prefetch_;             // as the server knows it
   std::map<std::string, std::string> by_queue_;  // consumer tags
   std::map<std::string, std::string> by_tag_;    // also those being cancelled: deliveries may be on their way
   std::set<std::string> starting_;               // not confirmed by the server

@@ -36,42 +36,41 @@ Consumption::Consumption(boost::asio::io_context& io, Connection& connection, To
 
 void Consumption::up() {
   if (lost_.size() > 0) unmarked_until_ = std::chrono::steady_clock::now() + unmarked_time;
-  if (!consuming_ || paused_) return;
-  open_channel();
+  if (consuming_) declare_queues();
 }
 
-void Consumption::open_channel() {
-  if (!connection_.ready()) return;
-  Session& session = connection_.session();
-  // RabbitMQ 4 deprecates a prefetch for the whole channel; quorum queues never had it.
-  per_consumer_ =
-      per_consumer_ || session.server_major() >= 4 || (options_.detect_quorum && topology_.any_quorum());
+ConsumingChannel* Consumption::open_channel(std::optional<unsigned> fixed_prefetch) {
   ConsumingChannel::Handlers handlers;
   handlers.on_delivery = [this](ConsumingChannel& channel, const std::string& queue, Incoming&& incoming) {
     delivered(channel, queue, std::move(incoming));
   };
-  handlers.on_cancelled = [this](ConsumingChannel&, const std::string& queue) {
+  handlers.on_cancelled = [this](ConsumingChannel& channel, const std::string& queue) {
     spdlog::warn("queue '{}': the server ended our consumer (was the queue deleted?), declaring it again",
                  queue);
+    if (channel.queues().empty()) channel.retire();
     topology_.forget(queue);
-    reopen_timer_.after(std::chrono::milliseconds(100), [this] { declare_queues(); });
+    declare_later(std::chrono::milliseconds(100));
   };
   handlers.on_closed = [this](ConsumingChannel& channel, int code, const std::string& text) {
     channel_closed(channel, code, text);
   };
   handlers.on_proven = [this] { turn_soon(); };
-  auto channel = std::make_unique<ConsumingChannel>(connection_, !per_consumer_, std::move(handlers));
+  auto channel = std::make_unique<ConsumingChannel>(connection_, fixed_prefetch, std::move(handlers));
   if (!channel->open()) {
     spdlog::error("RabbitMQ: no channel number is free, consuming later");
-    return reopen_timer_.after(longest_reopen_pause, [this] { open_channel(); });
+    declare_later(longest_reopen_pause);
+    return nullptr;
   }
-  if (!channels_.empty()) channels_.back()->retire();
   channels_.push_back(std::move(channel));
-  adjust_prefetch();
-  declare_queues();
+  return channels_.back().get();
+}
+
+void Consumption::declare_later(std::chrono::milliseconds pause) {
+  reopen_timer_.after(pause, [this] { declare_queues(); });
 }
 
 void Consumption::declare_queues() {
+  if (paused_ || !connection_.ready()) return;
   for (const auto& queue : queues_) {
     if (!declaring_.insert(queue).second) continue;
     topology_.ensure(queue, [this, queue](const Topology::Queue& result) {
@@ -89,20 +88,38 @@ void Consumption::declare_queues() {
   if (declaring_.empty()) start_consumers();
 }
 
-// Only when every queue is known: one quorum queue decides how the whole channel prefetches.
+// Only when every queue is known: one quorum queue decides how all of them prefetch.
 void Consumption::start_consumers() {
-  auto* channel = current();
-  if (!channel || paused_) return;
-  if (options_.detect_quorum && topology_.any_quorum() && !per_consumer_) {
+  if (paused_ || !connection_.ready()) return;
+  // What an operator has turned off in RabbitMQ 4, a prefetch for the whole channel, it takes for one of each
+  // consumer without a word; quorum queues never had it.
+  if (!per_consumer_ &&
+      (connection_.session().server_major() >= 4 || (options_.detect_quorum && topology_.any_quorum()))) {
     per_consumer_ = true;
-    spdlog::info(
-        "Global QoS is disabled: a quorum queue is consumed, each consumer has its own prefetch count");
-    return open_channel();
+    spdlog::info("Global QoS is disabled: each consumer has its own prefetch count, which stays as it is");
+    for (auto& channel : channels_) channel->retire();
   }
-  for (const auto& queue : channel->queues())
-    if (std::find(queues_.begin(), queues_.end(), queue) == queues_.end()) channel->cancel(queue);
-  for (const auto& queue : queues_)
-    if (topology_.knows(queue)) channel->consume(queue);
+  const auto unwanted = [this](const std::string& queue) {
+    return std::find(queues_.begin(), queues_.end(), queue) == queues_.end();
+  };
+  for (auto& channel : channels_) {
+    for (const auto& queue : channel->queues()) {
+      if (!unwanted(queue)) continue;
+      if (per_consumer_)
+        channel->retire();  // closing it sets free what was on its way
+      else
+        channel->cancel(queue);
+    }
+  }
+  if (!per_consumer_) {
+    auto* channel = current();
+    if (!channel) channel = open_channel(std::nullopt);
+    if (!channel) return;
+    channel->set_window(window_);
+    for (const auto& queue : queues_)
+      if (topology_.knows(queue)) channel->consume(queue);
+  }
+  adjust_prefetch();
   grace_ = lost_.decided() > 0;
   if (grace_)
     grace_timer_.after(grace, [this] {
@@ -112,7 +129,7 @@ void Consumption::start_consumers() {
   turn_soon();
 }
 
-ConsumingChannel* Consumption::current() {
+ConsumingChannel* Consumption::current() const {
   return channels_.empty() || channels_.back()->retired() ? nullptr : channels_.back().get();
 }
 
@@ -171,7 +188,7 @@ void Consumption::channel_closed(ConsumingChannel& channel, int code, const std:
   drop(channel);
   if (!consumed || !consuming_ || paused_) return;
   // A cause that persists must not make a busy loop.
-  reopen_timer_.after(reopen_pause_, [this] { open_channel(); });
+  declare_later(reopen_pause_);
   reopen_pause_ = std::clamp(reopen_pause_ * 2, std::chrono::milliseconds(100), longest_reopen_pause);
 }
 
@@ -187,12 +204,7 @@ void Consumption::drop(ConsumingChannel& channel) {
 void Consumption::consume(std::vector<std::string> queues) {
   queues_ = std::move(queues);
   consuming_ = true;
-  if (paused_) return;
-  if (!current()) {
-    if (!reopen_timer_.waiting()) open_channel();
-  } else {
-    declare_queues();
-  }
+  if (!reopen_timer_.waiting()) declare_queues();
 }
 
 void Consumption::set_window(unsigned window) {
@@ -421,18 +433,50 @@ void Consumption::turn() {
 }
 
 void Consumption::adjust_prefetch() {
+  if (paused_ || !connection_.ready()) return;
+  if (per_consumer_) {
+    for (const auto& queue : queues_)
+      if (topology_.knows(queue)) fit_channels(queue);
+    return;
+  }
   auto* channel = current();
   if (!channel) return;
-  if (window_ == 0) return channel->set_prefetch(0);
-  if (channel->deferred > full_channel) {
-    open_channel();
-    channel = current();
-    if (!channel) return;
+  if (window_ != 0 && channel->deferred > full_channel) {
+    channel->retire();
+    return start_consumers();
   }
   std::size_t elsewhere = 0;  // of the window, held on retired channels
   for (std::size_t i = 0; i + 1 < channels_.size(); ++i)
     elsewhere += channels_[i]->held() - channels_[i]->deferred;
-  channel->set_prefetch(static_cast<unsigned>(window_ > elsewhere ? window_ - elsewhere : 1));
+  if (window_ != 0 && elsewhere > 0)
+    channel->set_window(static_cast<unsigned>(window_ > elsewhere ? window_ - elsewhere : 1));
+  else
+    channel->set_window(window_);
+}
+
+// A quorum queue's consumer keeps its prefetch for life, and what is on its way to one that is cancelled
+// RabbitMQ 3.10 keeps from everybody until the channel closes. So each has a channel of its own, none is
+// replaced, and where waiting messages use up the room another comes beside it, for as long as it holds
+// something.
+void Consumption::fit_channels(const std::string& queue) {
+  std::size_t room = 0, deferred = 0;
+  ConsumingChannel* youngest = nullptr;
+  for (auto& channel : channels_) {
+    if (!channel->consumes(queue)) continue;
+    room += channel->window();
+    deferred += channel->deferred;
+    youngest = channel.get();
+  }
+  if (window_ == 0 && youngest) return;
+  const std::size_t need = window_ + deferred;
+  if (!youngest || room < need) {
+    const std::size_t more = std::max({std::size_t{window_}, need - std::min(need, room), deferred / 4});
+    const auto prefetch = static_cast<unsigned>(std::min<std::size_t>(more, ConsumingChannel::most_prefetch));
+    if (auto* channel = reopen_timer_.waiting() ? nullptr : open_channel(prefetch)) channel->consume(queue);
+  } else if (room - youngest->window() >= need && youngest->held() == 0 && youngest->all_proven()) {
+    youngest->close();  // what is on its way goes back
+    drop(*youngest);
+  }
 }
 
 void Consumption::when_settled(std::function<void()> then) {
@@ -447,7 +491,9 @@ void Consumption::check_settled() {
   if (burying_ > 0) return;
   for (const auto& channel : channels_)
     if (!channel->all_proven()) return;
-  if (lost_.decided() > 0 && busy && (grace_ || !current() || !declaring_.empty())) return;
+  const bool starting =
+      std::all_of(channels_.begin(), channels_.end(), [](const auto& channel) { return channel->retired(); });
+  if (lost_.decided() > 0 && busy && !queues_.empty() && (grace_ || starting || !declaring_.empty())) return;
   for (auto& then : std::exchange(settled_, {})) then();
 }
 

@@ -53,6 +53,7 @@ class Consumption : public std::enable_shared_from_this<Consumption> {
   std::size_t leave();
   void cancel();  // no timer, no callback any more
 
+  bool fixed_window() const { return per_consumer_; }
   std::size_t held(const std::string& queue) const;  // without the deferred ones
   std::size_t deferred(const std::string& queue) const;
 
@@ -67,11 +68,11 @@ class Consumption : public std::enable_shared_from_this<Consumption> {
     bool deferred = false;
   };
 
-  ConsumingChannel* current();
-  void open_channel();
+  ConsumingChannel* current() const;
+  ConsumingChannel* open_channel(std::optional<unsigned> fixed_prefetch);
+  void declare_later(std::chrono::milliseconds pause);
   void declare_queues();
   void start_consumers();
-  void consume_queue(const std::string& queue);
   void delivered(ConsumingChannel& channel, const std::string& queue, Incoming&& incoming);
   void apply(ConsumingChannel& channel, std::uint64_t delivery, const std::string& queue, Tag tag,
              std::shared_ptr<const Message> message, Verdict verdict);
@@ -82,6 +83,7 @@ class Consumption : public std::enable_shared_from_this<Consumption> {
   void turn_soon();  // once at the end of this turn of the loop
   void turn();
   void adjust_prefetch();
+  void fit_channels(const std::string& queue);
   void deliver_due();
   void check_settled();
 
@@ -91,13 +93,13 @@ class Consumption : public std::enable_shared_from_this<Consumption> {
   Publisher& publisher_;
   const Options options_;
   Handlers handlers_;
-  ChannelList channels_;  // the last one consumes, the others are retired
+  ChannelList channels_;  // sharing a prefetch: the last one consumes, the others are retired
   ChannelList gone_;      // freed at the end of the turn: they may be further up the stack
   std::vector<std::string> queues_;
   std::set<std::string> declaring_;
   unsigned window_ = 0;
   bool consuming_ = false, paused_ = false, turn_posted_ = false, closed_ = false;
-  bool per_consumer_ = false;  // a quorum queue or a server that has no shared prefetch
+  bool per_consumer_ = false;  // a channel for each queue: it is a quorum queue, or RabbitMQ 4
   std::chrono::milliseconds reopen_pause_{0};
 
   Tag last_tag_ = 0;

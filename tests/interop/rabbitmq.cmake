@@ -1,11 +1,14 @@
 # Over RabbitMQ, which takes seconds to start and a minute on a loaded machine: all on demand.
 #   ctest -L rabbitmq
-set(rabbitmq_tests interop_rabbitmq interop_rabbitmq_connections)
+set(rabbitmq_tests interop_rabbitmq)
 add_test(NAME interop_rabbitmq
   COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/rabbitmq.py --worker $<TARGET_FILE:interop_worker>
     --celeriac $<TARGET_FILE:celeriac>)
-add_test(NAME interop_rabbitmq_connections
-  COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/rabbitmq_connections.py --worker $<TARGET_FILE:interop_worker>)
+foreach(name connections quorum tls)
+  list(APPEND rabbitmq_tests interop_rabbitmq_${name})
+  add_test(NAME interop_rabbitmq_${name}
+    COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/rabbitmq_${name}.py --worker $<TARGET_FILE:interop_worker>)
+endforeach()
 foreach(name control kill_test mixed_fleet)
   list(APPEND rabbitmq_tests interop_rabbitmq_${name})
   add_test(NAME interop_rabbitmq_${name}

@@ -5,6 +5,9 @@
 #include "tests/queues/loop.hpp"
 
 #include <doctest/doctest.h>
+#include <functional>
+#include <set>
+#include <utility>
 
 namespace celeriac::testing {
 namespace {
@@ -36,36 +39,88 @@ TEST_CASE("RabbitMQ keeps the broker's contract on quorum queues") {
   run_conformance({{"x-queue-type", "quorum"}});
 }
 
-// RabbitMQ ends the connection when a quorum queue's consumer is cancelled that it has not confirmed yet.
-TEST_CASE("a window that changes all the time costs no connection on a quorum queue") {
+// A worker on quorum queues that notes what it gets.
+struct QuorumWorker {
   boost::asio::io_context io;
-  const std::string vhost = fresh_vhost();
-  const Json quorum = {{"x-queue-type", "quorum"}};
-  auto broker = amqp_broker(io, vhost, quorum);
+  std::string vhost = fresh_vhost();
+  Json quorum = {{"x-queue-type", "quorum"}};
+  RawClient client{vhost, quorum};
+  std::unique_ptr<amqp::AmqpBroker> broker = amqp_broker(io, vhost, quorum);
   std::vector<std::string> lost, bodies;
-  Broker::Handlers handlers;
-  handlers.on_state = [&](BrokerState state, std::string why) {
-    if (state == BrokerState::lost) lost.push_back(std::move(why));
-  };
-  handlers.on_deliveries = [&](std::vector<Delivery>&& batch) {
-    for (const auto& delivery : batch) {
-      bodies.push_back(delivery.message.body);
-      broker->ack(delivery.tag);
-    }
-  };
-  broker->start(std::move(handlers));
-  broker->set_window(1);
-  broker->consume({"q"});
-  RawClient client(vhost, quorum);
-  client.publish("q", "1");
-  REQUIRE(run_until(io, [&] { return bodies.size() == 1; }));
-  for (unsigned window = 2; window < 200; ++window) {
+  std::function<void(const Delivery&)> on_delivery = [this](const Delivery& d) { broker->ack(d.tag); };
+
+  explicit QuorumWorker(unsigned window) {
+    Broker::Handlers handlers;
+    handlers.on_state = [this](BrokerState state, std::string why) {
+      if (state == BrokerState::lost) lost.push_back(std::move(why));
+    };
+    handlers.on_deliveries = [this](std::vector<Delivery>&& batch) {
+      for (const auto& delivery : batch) {
+        bodies.push_back(delivery.message.body);
+        on_delivery(delivery);
+      }
+    };
+    broker->start(std::move(handlers));
     broker->set_window(window);
-    io.run_one_for(std::chrono::milliseconds(1));
+    broker->consume({"q", "r"});
   }
-  client.publish("q", "2");
-  REQUIRE(run_until(io, [&] { return bodies.size() == 2; }));
-  CHECK(lost == std::vector<std::string>());
+  bool gets(std::size_t count) {
+    return run_until(io, [&] { return bodies.size() >= count; });
+  }
+  bool has_consumers(std::uint32_t count) {
+    return run_until(io, [&] { return client.consumers("q") == count; });
+  }
+};
+
+// RabbitMQ 3.10 keeps what is on its way to a cancelled consumer of a quorum queue until the channel closes,
+// and ends the connection when one is cancelled that it has not confirmed yet.
+TEST_CASE("a window that changes all the time delays nothing on a quorum queue") {
+  QuorumWorker worker(1);
+  worker.client.publish("q", "0");
+  REQUIRE(worker.gets(1));
+  CHECK(worker.broker->fixed_window());
+  for (unsigned n = 1; n < 400; ++n) {
+    worker.client.publish("q", std::to_string(n));
+    worker.broker->set_window(n % 40 < 20 ? n % 40 + 1 : 1);
+    worker.io.run_one_for(std::chrono::milliseconds(1));
+  }
+  REQUIRE(worker.gets(400));
+  CHECK(std::set(worker.bodies.begin(), worker.bodies.end()).size() == 400);
+  CHECK(worker.lost == std::vector<std::string>());
+  worker.broker->set_window(1);
+  CHECK(worker.has_consumers(1));
+}
+
+TEST_CASE("messages that wait for their time do not fill the window of a quorum queue") {
+  QuorumWorker worker(4);
+  const auto due = Clock::now() + std::chrono::seconds(3600);
+  worker.on_delivery = [&](const Delivery& d) { worker.broker->defer(d.tag, due); };
+  for (int n = 0; n < 50; ++n) worker.client.publish("q", "later");
+  REQUIRE(worker.gets(50));
+  worker.on_delivery = [&](const Delivery& d) { worker.broker->ack(d.tag); };
+  for (int n = 0; n < 10; ++n) worker.client.publish("q", "now");
+  REQUIRE(worker.gets(60));
+  CHECK(worker.client.consumers("q") < 12);
+  std::size_t restored = 0;
+  bool stopped = false;
+  worker.broker->stop([&](std::size_t count) { restored = count, stopped = true; });
+  REQUIRE(run_until(worker.io, [&] { return stopped; }));
+  CHECK(restored == 50);
+  CHECK(worker.client.look("q").size() == 50);
+}
+
+TEST_CASE("a quorum queue that is not consumed any more gets back what was on its way") {
+  QuorumWorker worker(8);
+  std::vector<Tag> held;
+  worker.on_delivery = [&](const Delivery& d) { held.push_back(d.tag); };
+  for (int n = 0; n < 300; ++n) worker.client.publish("q", std::to_string(n));
+  REQUIRE(worker.gets(8));
+  for (const Tag tag : std::exchange(held, {})) worker.broker->ack(tag);
+  worker.io.run_one_for(std::chrono::milliseconds(10));
+  worker.broker->consume({"r"});  // now the next eight are on their way
+  REQUIRE(worker.has_consumers(0));
+  for (const Tag tag : held) worker.broker->ack(tag);
+  REQUIRE(run_until(worker.io, [&] { return worker.client.look("q").size() == 300 - worker.bodies.size(); }));
 }
 
 }  // namespace

@@ -111,6 +111,12 @@ std::vector<std::string> RawClient::look(const std::string& queue) {
   }
 }
 
+std::uint32_t RawClient::consumers(const std::string& queue) {
+  const auto* found = amqp_queue_declare(state_, 1, amqp::bytes(queue), 1, 0, 0, 0, amqp_empty_table);
+  check("queue.declare");
+  return found->consumer_count;
+}
+
 void RawClient::remove(const std::string& queue) {
   amqp_queue_delete(state_, 1, amqp::bytes(queue), 0, 0);
   check("queue.delete");

@@ -34,6 +34,7 @@ class RawClient {
   void publish(const std::string& queue, const std::string& body, const std::string& header = {});
   std::vector<std::string> look(const std::string& queue);  // at the bodies, which stay in the queue
   void remove(const std::string& queue);
+  std::uint32_t consumers(const std::string& queue);
 
  private:
   void check(const char* what);
