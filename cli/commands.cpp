@@ -1,4 +1,5 @@
 #include "cli/beat_command.hpp"
+#include "cli/bridge_command.hpp"
 #include "cli/call_command.hpp"
 #include "cli/command.hpp"
 #include "cli/control_command.hpp"
@@ -50,6 +51,7 @@ const std::vector<Command>& commands() {
     {"purge", "drop waiting messages", purge_command},
     {"export", "write waiting messages to a file", export_command},
     {"import", "put exported messages back", import_command},
+    {"bridge", "move waiting messages to another broker", bridge_command},
     {"dead", "list, show, requeue or discard dead letters", dead_command},
     {"eta", "list, run or cancel messages that wait for their time", eta_command},
     {"tasks", "list, show, retry or cancel tasks, from the ledger", tasks_command},

@@ -43,6 +43,7 @@ struct TaskResult {
   std::string name, args = "[]", kwargs = "{}", worker, queue;  // args, kwargs: JSON text
   std::int64_t retries = 0;
   std::string stamps;  // JSON object text; empty: none
+  std::string reply_to, correlation_id;  // of the task's message; only rpc:// reads them
 };
 
 // The meta document in Celery 5.6's key order.

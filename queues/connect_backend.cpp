@@ -7,6 +7,7 @@
 #include "queues/postgres/postgres_backend.hpp"
 #include "queues/redis/connection.hpp"
 #include "queues/redis/redis_backend.hpp"
+#include "queues/rpc_backend.hpp"
 #include "queues/sqlite/sqlite_store.hpp"
 
 #include <cctype>
@@ -56,6 +57,11 @@ Expected<std::unique_ptr<ResultBackend>> make_one(boost::asio::io_context& io, c
   for (auto* scheme : {"cache+memcached://", "cache+memcache://", "cache+pylibmc://", "memcached://"})
     if (text.starts_with(scheme))
       return on_a_thread(io, settings, make_memcached_store(settings, text), text);
+  if (text == "rpc" || text.starts_with("rpc://")) {
+    auto broker = make_broker(io, settings);
+    if (!broker) return tl::unexpected(broker.error());
+    return make_rpc_backend(io, std::move(*broker));
+  }
   if (redis::is_redis_url(text)) return make_redis_backend(io, settings, text);
   auto url = parse_url(text);
   if (!url) return unexpected("result_backend: " + url.error().what);
@@ -68,7 +74,7 @@ Expected<std::unique_ptr<ResultBackend>> make_one(boost::asio::io_context& io, c
   return unexpected("result_backend: '" + scheme +
                     "://' is not known (redis, rediss, redis+socket, sentinel, db+postgresql, "
                     "django-db+postgresql, db+sqlite, file, "
-                    "cache+memcached, disabled)");
+                    "cache+memcached, rpc, disabled)");
 }
 
 }  // namespace

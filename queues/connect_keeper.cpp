@@ -1,4 +1,5 @@
 #include "config/url.hpp"
+#include "queues/amqp/keeper.hpp"
 #include "queues/queue_keeper.hpp"
 #include "queues/redis/keeper.hpp"
 
@@ -6,7 +7,7 @@ namespace celeriac {
 
 Expected<std::unique_ptr<QueueKeeper>> make_queue_keeper(boost::asio::io_context& io,
                                                          const Settings& settings) {
-  auto url = parse_url(settings.broker_url);
+  auto url = parse_url(std::string_view(settings.broker_url).substr(0, settings.broker_url.find(';')));
   if (!url) return tl::unexpected(url.error());
   const auto& scheme = url->scheme;
   if (scheme == "redis" || scheme == "rediss" || scheme == "redis+socket") {
@@ -16,8 +17,17 @@ Expected<std::unique_ptr<QueueKeeper>> make_queue_keeper(boost::asio::io_context
     connection->client_name = "celeriac";
     return std::make_unique<redis::Keeper>(io, std::move(*connection), settings.broker_transport_options);
   }
+  if (scheme == "amqp" || scheme == "amqps" || scheme == "pyamqp" || scheme == "librabbitmq") {
+    auto servers = amqp::read_servers(settings);
+    if (!servers) return tl::unexpected(servers.error());
+    amqp::TopologyOptions topology;
+    if (settings.task_default_queue_type == "quorum") topology.queue_arguments["x-queue-type"] = "quorum";
+    if (settings.task_queue_max_priority)
+      topology.queue_arguments["x-max-priority"] = *settings.task_queue_max_priority;
+    return std::make_unique<amqp::Keeper>(io, std::move(*servers), std::move(topology));
+  }
   return unexpected("the queues of " + url->display() +
-                    " cannot be looked into (that is possible for redis, rediss, redis+socket)");
+                    " cannot be looked into (that is possible for redis, rediss, redis+socket, amqp, amqps)");
 }
 
 }  // namespace celeriac

@@ -148,6 +148,8 @@ TaskResult result_row(const Request& request, bool extended, const std::string& 
   row.task_id = headers.id;
   row.group_id = headers.group;
   row.parent_id = headers.parent_id;
+  row.reply_to = request.message->properties.reply_to;
+  row.correlation_id = request.message->properties.correlation_id;
   if (!extended) return row;
   row.extended = true;
   row.name = headers.task;

@@ -1,6 +1,7 @@
 #include "queues/amqp/consumption.hpp"
 
 #include "protocol/json.hpp"
+#include "protocol/time.hpp"
 
 #include <spdlog/spdlog.h>
 #include <algorithm>
@@ -14,8 +15,12 @@ constexpr std::size_t due_batch = 1024;
 constexpr std::chrono::milliseconds grace{1000};  // for messages to come back after a reconnect
 constexpr std::chrono::milliseconds longest_reopen_pause{5000};
 constexpr int precondition_failed = 406;
+// A window's worth of messages with an ETA costs a round trip, for the server must hear of the new prefetch.
+constexpr unsigned first_slack = 8, most_slack = 512;
 // A server that was killed brings back messages without knowing that it had delivered them.
 constexpr std::chrono::seconds unmarked_time{60};
+
+bool has_eta(const Message& message) { return message.headers.find("\"eta\": \"") != std::string::npos; }
 
 }  // namespace
 
@@ -243,6 +248,12 @@ void Consumption::cancel() {
 void Consumption::delivered(ConsumingChannel& channel, const std::string& queue, Incoming&& incoming) {
   reopen_pause_ = std::chrono::milliseconds(0);
   if (paused_) return channel.reject(incoming.tag, true);
+  // What came on top of the window and does not wait goes back, for others to take.
+  if (slack_out_ && held_.size() - deferred_ >= window_ && !has_eta(incoming.message)) {
+    slack_ = 0;
+    turn_soon();
+    return channel.reject(incoming.tag, true);
+  }
   const Tag tag = ++last_tag_;
   auto message = std::make_shared<const Message>(std::move(incoming.message));
   bool redelivered = message->properties.redelivered;
@@ -345,6 +356,7 @@ void Consumption::keep_dead_letter(const std::string& queue, const Message& mess
   about["task"] = why.task;
   about["task_id"] = why.task_id;
   about["worker"] = why.worker;
+  about["time"] = unix_now();
   if (why.attempts) about["attempts"] = *why.attempts;
   about["exchange"] = message.properties.exchange;
   about["routing_key"] = message.properties.routing_key;
@@ -413,8 +425,11 @@ void Consumption::turn() {
   if (!batch_.empty() && !paused_ && handlers_.on_deliveries) {
     // The worker settles and defers in there; that belongs to this turn.
     turn_posted_ = true;
+    const std::size_t came = batch_.size(), before = deferred_;
     handlers_.on_deliveries(std::exchange(batch_, {}));
     turn_posted_ = false;
+    slack_ = deferred_ >= before + came ? std::clamp(slack_ * 2, first_slack, most_slack) : 0;
+    slack_out_ = slack_ > 0 || (slack_out_ && held_.size() - deferred_ >= window_);
     deliver_due();  // what was deferred to a moment that has passed
     if (!batch_.empty()) turn_soon();
   }
@@ -451,7 +466,7 @@ void Consumption::adjust_prefetch() {
   if (window_ != 0 && elsewhere > 0)
     channel->set_window(static_cast<unsigned>(window_ > elsewhere ? window_ - elsewhere : 1));
   else
-    channel->set_window(window_);
+    channel->set_window(window_ == 0 ? 0 : window_ + slack_);
 }
 
 // A quorum queue's consumer keeps its prefetch for life, and what is on its way to one that is cancelled

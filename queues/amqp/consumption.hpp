@@ -106,6 +106,8 @@ class Consumption : public std::enable_shared_from_this<Consumption> {
   std::unordered_map<Tag, Held> held_;
   std::size_t deferred_ = 0;
   std::vector<Delivery> batch_;
+  unsigned slack_ = 0;      // on top of the window while nothing but messages with an ETA comes
+  bool slack_out_ = false;  // more may still come because of it
   DueQueue due_;
   LostDeliveries lost_;
   std::chrono::steady_clock::time_point unmarked_until_{};  // they may come back unmarked

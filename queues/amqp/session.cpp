@@ -257,6 +257,22 @@ void Session::on_channel_method(ChannelId id, Channel& channel, const amqp_metho
       properties.routing_key = view(deliver.routing_key);
       return begin_content(id, channel, std::move(content));
     }
+    case AMQP_BASIC_GET_OK_METHOD: {
+      const auto asked = std::find_if(
+          channel.questions.begin(), channel.questions.end(),
+          [](const Question& question) { return question.expected == AMQP_BASIC_GET_EMPTY_METHOD; });
+      if (asked == channel.questions.end())
+        return fail(command_invalid, fmt::format("an unasked basic.get-ok on channel {}", id));
+      channel.questions.erase(asked);
+      const auto& got = *static_cast<const amqp_basic_get_ok_t*>(method.decoded);
+      Content content;
+      content.incoming.tag = got.delivery_tag;
+      auto& properties = content.incoming.message.properties;
+      properties.redelivered = got.redelivered;
+      properties.exchange = view(got.exchange);
+      properties.routing_key = view(got.routing_key);
+      return begin_content(id, channel, std::move(content));
+    }
     case AMQP_BASIC_RETURN_METHOD: {
       const auto& back = *static_cast<const amqp_basic_return_t*>(method.decoded);
       Content content;

@@ -98,7 +98,8 @@ class Session {
   void close_channel(ChannelId channel);
   bool has_channel(ChannelId channel) const;
 
-  // Asks; `answer` gets the method `expected`. On a channel that is gone nothing happens.
+  // Asks; `answer` gets the method `expected`. On a channel that is gone nothing happens. A basic.get expects
+  // basic.get-empty; when there is a message it comes as a delivery without a consumer tag instead.
   void call(ChannelId channel, amqp_method_number_t method, void* arguments, amqp_method_number_t expected,
             Answer answer);
   // A method without an answer.

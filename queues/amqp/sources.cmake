@@ -10,8 +10,10 @@ target_sources(celeriac_queues PRIVATE
   amqp/delayed_delivery.cpp
   amqp/errands.cpp
   amqp/field_table.cpp
+  amqp/keeper.cpp
   amqp/lost_deliveries.cpp
   amqp/publisher.cpp
   amqp/session.cpp
   amqp/topology.cpp
-  amqp/url.cpp)
+  amqp/url.cpp
+  amqp/visit.cpp)

@@ -14,7 +14,7 @@ import urllib.request
 
 import stage
 
-options = stage.arguments(screenshots="")
+options = stage.arguments(screenshots="", broker="redis")
 python = os.environ.get("CELERIAC_CELERY56_PYTHON", "")
 if not python or subprocess.run([python, "-c", "import flower"], stderr=subprocess.DEVNULL).returncode:
     print("skipped: CELERIAC_CELERY56_PYTHON names no Python with Flower (scripts/celery_venv.sh)")
@@ -23,10 +23,10 @@ NODES = {"native": "native@interop", "python": "python@interop"}
 
 
 class Flower:
-    def __init__(self, s, environment):
+    def __init__(self, s, environment, *more):
         self.url = "http://127.0.0.1:%d" % stage.free_port()
         s.run("flower", [python, "-m", "celery", "-A", "flower_app", "flower", "--address=127.0.0.1",
-                         "--port=" + self.url.rsplit(":", 1)[1]], env=environment)
+                         "--port=" + self.url.rsplit(":", 1)[1], *more], env=environment)
         stage.wait_for(lambda: self.ask("GET", "/healthcheck")[0] == 200, 60, "Flower")
 
     def ask(self, method, path, body=None):
@@ -67,8 +67,10 @@ class Flower:
     def task(self, task_id, state):
         def reached():
             code, info = self.ask("GET", "/api/task/info/" + task_id)
+            seen[:] = [info]
             return info if code == 200 and info["state"] == state else None
-        return stage.wait_for(reached, 20, "Flower to see %s as %s" % (task_id, state))
+        seen = []
+        return stage.wait_for(reached, 20, "Flower to see %s as %s: %s" % (task_id, state, seen))
 
 
 def shape(value, depth=3):
@@ -146,20 +148,39 @@ def look(flower, kind):
     return seen
 
 
+def broker_page(flower, server):
+    """Its counts come from RabbitMQ's management API, which looks every few seconds."""
+    def shown():
+        code, answer = flower.ask("GET", "/api/queues/length")
+        rows = {row["name"]: row for row in answer["active_queues"]} if code == 200 else {}
+        return all(rows.get(kind, {}).get("consumers") == 1 for kind in NODES) and rows
+    rows = stage.wait_for(shown, 60, "both queues on the broker page", every=0.5)
+    assert all(row["messages"] == sum(server.messages()[kind]) for kind, row in rows.items() if kind in NODES), rows
+    page = flower.ask("GET", "/broker")[1]
+    assert all(kind in page for kind in NODES), page
+
+
 with stage.Stage() as s:
-    server = s.redis()
-    environment = dict(os.environ, BROKER=server.url(), BACKEND=server.url(1), FLOWER_UNAUTHENTICATED_API="1",
+    results, more = s.redis(), []
+    server = results
+    if options.broker == "rabbitmq":
+        server = s.rabbit(plugins=["rabbitmq_management"], config="management.tcp.ip = 127.0.0.1",
+                          options={"management.tcp.port": "api"})
+        more = ["--broker-api=http://guest:guest@127.0.0.1:%d/api/" % server.api]
+    environment = dict(os.environ, BROKER=server.url(), BACKEND=results.url(1), FLOWER_UNAUTHENTICATED_API="1",
                        C_FORCE_ROOT="1", PYTHONPATH=os.path.dirname(os.path.abspath(__file__)))
     s.run("python", [python, "-m", "celery", "-A", "flower_app", "worker", "-n", NODES["python"], "-Q", "python", "-c", "2",
                      "-E", "-l", "INFO"], env=environment)
-    s.worker(options.worker, server.url(), server.url(1), name="native", queues="native", pool="prefork", extra=["-E"])
+    s.worker(options.worker, server.url(), results.url(1), name="native", queues="native", pool="prefork", extra=["-E"])
     stage.wait_for(lambda: "ready." in s.log("python"), 60, "the Python worker")
-    flower = Flower(s, environment)
+    flower = Flower(s, environment, *more)
     seen = {kind: look(flower, kind) for kind in NODES}
     different = [key for key in seen["python"] if seen["python"][key] != seen["native"][key]]
     for key in different:
         print("%s\n  Python: %s\n  native: %s" % (key, seen["python"][key], seen["native"][key]))
     assert not different, "Flower shows the two workers differently"
+    if more:
+        broker_page(flower, server)
     code, answer = flower.ask("POST", "/api/worker/shutdown/" + NODES["native"])
     assert code == 200, answer
     stage.wait_for(lambda: flower.get("/api/workers?status=1").get(NODES["native"]) is False, 30, "Flower to see it gone")

@@ -9,7 +9,14 @@ foreach(name connections quorum tls)
   add_test(NAME interop_rabbitmq_${name}
     COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/rabbitmq_${name}.py --worker $<TARGET_FILE:interop_worker>)
 endforeach()
-foreach(name control kill_test mixed_fleet)
+list(APPEND rabbitmq_tests interop_bridge interop_rabbitmq_keeper)
+add_test(NAME interop_rabbitmq_keeper
+  COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/rabbitmq_keeper.py --worker $<TARGET_FILE:interop_worker>
+    --celeriac $<TARGET_FILE:celeriac>)
+add_test(NAME interop_bridge
+  COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/bridge.py --worker $<TARGET_FILE:interop_worker>
+    --celeriac $<TARGET_FILE:celeriac>)
+foreach(name control flower_shapes kill_test mixed_fleet rpc_results)
   list(APPEND rabbitmq_tests interop_rabbitmq_${name})
   add_test(NAME interop_rabbitmq_${name}
     COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/${name}.py --worker $<TARGET_FILE:interop_worker> --broker rabbitmq)

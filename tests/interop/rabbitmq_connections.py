@@ -1,13 +1,41 @@
 """RabbitMQ under load: its connections closed, frozen beyond the heartbeat, restarted and killed, and a task that outlives
-consumer_timeout. The worker never exits, nothing is lost, and what the server has not forgotten does not run twice."""
+consumer_timeout. The worker never exits, nothing is lost, and what the server has not forgotten does not run twice. The
+longest time in which the worker's loop answers nobody is told, and judged with --longest-stall MILLISECONDS."""
+import http.client
 import os
 import signal
+import threading
 import time
 
 import stage
 from celery import Celery
 
-options = stage.arguments(tasks=1500)
+options = stage.arguments(tasks=1500, longest_stall=0)
+
+
+class Pulse(threading.Thread):
+    """Asks the worker's loop for a sign of life, a hundred times a second."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.port, self.times, self.over = port, [], False
+
+    def run(self):
+        while not self.over:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+            begin = time.monotonic()
+            connection.request("GET", "/livez")
+            connection.getresponse().read()
+            self.times.append(time.monotonic() - begin)
+            connection.close()
+            time.sleep(0.01)
+
+    def end(self):
+        self.over = True
+        self.join()
+        worst = sorted(self.times)[-5:]
+        print("%d signs of life, the longest waits %s ms" % (len(self.times), [round(t * 1000) for t in worst]), flush=True)
+        assert len(self.times) > 100 and (not options.longest_stall or worst[-1] * 1000 < options.longest_stall)
 
 
 def publish(app, seconds, count, queue, **more):
@@ -38,7 +66,11 @@ def under_load(s, server, effects, worker, app):
         server.close_connections()
         moves_on("closed connections")
     server.signal(signal.SIGSTOP)
-    time.sleep(6)  # the freeze itself; the worker gives the server up after 4
+    stopped = time.monotonic()
+    stage.wait_for(lambda: "nothing heard" in s.log("w"), 30, "the worker to notice")
+    noticed = time.monotonic() - stopped
+    print("a frozen server was noticed after %.1f s with heartbeats of 2 s" % noticed, flush=True)
+    assert noticed < 3 * 2 + 2, noticed
     server.signal(signal.SIGCONT)
     moves_on("a frozen server")
     server.stop()
@@ -91,9 +123,13 @@ with stage.Stage() as s:
     server, _ = s.broker("rabbitmq")
     effects = s.redis("effects")
     app = Celery("connections", broker=server.url())
+    port = stage.free_port()
     worker = s.worker(options.worker, server.url(), name="w", queues="load", pool="prefork", concurrency=2,
-                      env={"EFFECTS_PORT": str(effects.port)}, extra=["broker_heartbeat=2"])
+                      env={"EFFECTS_PORT": str(effects.port)}, extra=["broker_heartbeat=2", "--metrics-port", str(port)])
+    pulse = Pulse(port)
+    pulse.start()
     under_load(s, server, effects, worker, app)
+    pulse.end()
     attached(s, server, effects, worker, app)
     too_long(s, server, effects, worker, app)
     worker.terminate()

@@ -1,0 +1,85 @@
+"""Commands that look into queues and rearrange them, on RabbitMQ: what is looked at is back afterwards, in its order."""
+import json
+import os
+import subprocess
+
+import stage
+from celery import Celery
+
+options = stage.arguments(celeriac="", tasks=700)
+
+
+def run(*command, code=0):
+    done = subprocess.run([options.celeriac, "-b", server.url(), *command], capture_output=True, text=True, timeout=120)
+    assert (done.returncode == 0) == (code == 0), (command, done.returncode, done.stdout, done.stderr)
+    return done
+
+
+def told(*command):
+    return json.loads(run(*command, "--json").stdout)
+
+
+def left(queue):
+    return server.messages().get(queue, (0, 0))
+
+
+def waits_for(queue, count):
+    stage.wait_for(lambda: left(queue) == (count, 0), 20, "%d messages in %s: %s" % (count, queue, left(queue)))
+
+
+with stage.Stage() as s:
+    server, results = s.broker("rabbitmq")
+    effects = s.redis("effects")
+    app = Celery("keeper", broker=server.url(), backend=results.url())
+    app.conf.broker_transport_options = {"confirm_publish": True}
+    with app.connection_for_write() as connection:
+        producer = app.amqp.Producer(connection)
+        ids = [app.send_task("interop.echo" if n % 2 else "interop.add", (n, 1) if n % 2 == 0 else (n,), queue="kept",
+                             producer=producer).id for n in range(options.tasks)]
+    first = told("peek", "kept", "-n", "3")
+    assert [m["id"] for m in first] == ids[:3], first
+    waits_for("kept", options.tasks)
+    found = told("search", "kept", "--id", ids[450])
+    assert [m["id"] for m in found] == [ids[450]], found
+    waits_for("kept", options.tasks)
+
+    # Out to a file and back: the same messages.
+    file = os.path.join(s.dir, "kept.jsonl")
+    run("export", "kept", "-o", file)
+    waits_for("kept", options.tasks)
+    run("purge", "--yes", "-Q", "kept")
+    waits_for("kept", 0)
+    run("import", file)
+    waits_for("kept", options.tasks)
+
+    moved = told("move", "kept", "other", "--task", "interop.echo", "--yes")
+    assert moved["moved"] == options.tasks // 2, moved
+    waits_for("other", options.tasks // 2)
+    waits_for("kept", options.tasks - options.tasks // 2)
+    worker = s.worker(options.worker, server.url(), results.url(), name="w", queues="kept,other")
+    for n in (0, 1, options.tasks - 1):
+        value = app.AsyncResult(ids[n]).get(timeout=60)
+        assert value == (n + 1 if n % 2 == 0 else n), (n, value)
+    waits_for("kept", 0)
+    waits_for("other", 0)
+
+    # Dead letters.
+    dead = [app.send_task("no.such.task", (n,), queue="kept").id for n in range(3)]
+    waits_for("celeriac.dead.kept", 3)
+    letters = told("dead", "ls", "-Q", "kept")
+    assert [m["letter"] for m in letters] == ["kept/" + i for i in dead], letters
+    assert all(m["category"] == "unknown_task" and m["time"] for m in letters), letters
+    assert "no.such.task" in run("dead", "show", "kept/" + dead[1]).stdout
+    worker.terminate()
+    assert worker.wait(20) == 0
+    run("dead", "requeue", "kept/" + dead[1], "--yes")
+    waits_for("kept", 1)
+    assert [m["id"] for m in told("peek", "kept")] == [dead[1]]
+    run("dead", "discard", "kept/" + dead[0], "--yes")
+    waits_for("celeriac.dead.kept", 1)
+    assert "name one with --queue" in run("dead", "ls", code=1).stderr
+    assert "cancel_consumer" in run("pause", "kept", code=1).stderr
+    assert "celery_delayed_" in run("eta", "ls", code=1).stderr
+    rows = told("queues", "-Q", "kept")
+    assert [(r["ready"], r["dead"]) for r in rows if r["name"] == "kept"] == [(1, 1)], rows
+print("looked at, moved, exported, buried and dug up")
