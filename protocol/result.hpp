@@ -42,7 +42,7 @@ struct TaskResult {
   bool extended = false;            // result_extended: the fields below are written
   std::string name, args = "[]", kwargs = "{}", worker, queue;  // args, kwargs: JSON text
   std::int64_t retries = 0;
-  std::string stamps;  // JSON object text; empty: none
+  std::string stamps;                    // JSON object text; empty: none
   std::string reply_to, correlation_id;  // of the task's message; only rpc:// reads them
 };
 
