@@ -99,7 +99,7 @@ with stage.Stage() as s:
     # Twice the same delay: the server must not take the retry for a message that goes in circles.
     ids = send("print(app.send_task('interop.again_in', ('z', %d), countdown=%d).id)" % (options.wait, options.wait))
     assert value(ids[0]) == "z"
-    assert server.left("far") == 0, server.messages()
+    stage.wait_for(lambda: server.left("far") == 0, 20, "the acknowledgement")
 
     # What is far away lies in the server, not at the worker.
     send("for n in range(5): app.send_task('interop.again_in', ('far', 600))")
