@@ -28,7 +28,8 @@ std::string fault_of_application([[maybe_unused]] const Settings& settings) {
 void export_to_slots(const Settings& settings) {
   const auto is_of_tasks = [](std::string_view name) {
     return name == "database_url" || name == "storage_root" || name == "validation_rules" ||
-           name == "websocket_events_url" || name.starts_with("llm_") || name.starts_with("email_");
+           name == "websocket_events_url" || name == "export_endpoints" || name == "virus_scan_url" ||
+           name.starts_with("llm_") || name.starts_with("email_");
   };
   for (const SettingInfo& info : settings_table()) {
     if (!is_of_tasks(info.name)) continue;

@@ -148,10 +148,12 @@ struct Settings {
   int http_upload_rate_limit = 100;         // uploads an hour for each caller
 
   // The invoice application
-  std::string database_url;                        // postgresql://..., where invoices live
-  std::string storage_root = ".celeriac/storage";  // local storage:// root
-  std::string websocket_events_url;                // redis://... where progress is published; empty: nowhere
-  std::string validation_rules;                    // TOML file that changes rules; empty: the defaults
+  std::string database_url;                             // postgresql://..., where invoices live
+  std::map<std::string, std::string> export_endpoints;  // name -> https://user:password@host/path
+  std::string virus_scan_url;                           // clamd://host:3310, or unix:/path of its socket
+  std::string storage_root = ".celeriac/storage";       // local storage:// root
+  std::string websocket_events_url;  // redis://... where progress is published; empty: nowhere
+  std::string validation_rules;      // TOML file that changes rules; empty: the defaults
 
   // Language models
   std::string llm_provider = "openai";  // openai, openrouter, anthropic, huggingface, local

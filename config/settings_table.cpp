@@ -343,7 +343,14 @@ std::vector<SettingInfo> build_table() {
                                       "uploads an hour for each caller; 0: no limit (not in Celery)"),
 
       row<&S::database_url>(invoices, "database_url", "PostgreSQL that holds the invoices"),
-      row<&S::storage_root>(invoices, "storage_root", "folder behind storage:// addresses"),
+      row<&S::storage_root>(
+          invoices, "storage_root",
+          "folder or bucket (s3+https://key:secret@host/bucket) behind storage:// addresses"),
+      row<&S::export_endpoints>(
+          invoices, "export_endpoints",
+          "name to https://user:password@host/path or https://:token@host/path that exports go to"),
+      row<&S::virus_scan_url>(invoices, "virus_scan_url",
+                              "clamd that sees each document first: clamd://host:3310, unix:/path"),
       row<&S::websocket_events_url>(invoices, "websocket_events_url",
                                     "redis:// server whose channel websocket_events gets progress"),
       row<&S::validation_rules>(invoices, "validation_rules", "TOML file that changes validation rules"),

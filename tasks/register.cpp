@@ -55,6 +55,7 @@ void register_all(App& app, const Settings& settings) {
   ProcessingConfig processing;
   processing.database_url = settings.database_url;
   processing.storage_root = settings.storage_root;
+  processing.virus_scan_url = settings.virus_scan_url;
   processing.extract = extract_document;
   processing.patch_weak_fields = !settings.llm_model.empty();
   ValidationConfig validation;
@@ -66,10 +67,11 @@ void register_all(App& app, const Settings& settings) {
   }
   register_invoice_processing(app, processing);
   register_validation(app, validation);
-  const AliasConfig aliases{processing, validation, settings.websocket_events_url};
+  const AliasConfig aliases{processing, validation, settings.websocket_events_url,
+                            settings.export_endpoints};
   register_ap_intake_names(app, aliases);
   register_doxin_names(app, aliases);
-  register_export(app, {settings.database_url, settings.storage_root});
+  register_export(app, {settings.database_url, settings.storage_root, settings.export_endpoints});
   register_dead_letters(app, settings.database_url);
   register_maintenance(app, {settings.database_url, settings.storage_root});
   register_llm_processing(app, llm_config(settings));

@@ -19,7 +19,8 @@ TaskOptions retried(std::vector<std::string> params, const std::string& queue, i
   options.acks_late = true;
   options.reject_on_worker_lost = true;
   options.max_retries = times;
-  options.autoretry_for = {"OperationalError", "StorageUnavailable", "EngineUnavailable", "DocumentTimeout"};
+  options.autoretry_for = {"OperationalError",  "StorageUnavailable",   "DeliveryFailed",
+                           "EngineUnavailable", "VirusScanUnavailable", "DocumentTimeout"};
   options.retry_backoff = first;
   options.retry_backoff_max = first * 8;
   options.retry_jitter = false;
@@ -117,15 +118,15 @@ void register_ap_intake_names(App& app, const AliasConfig& config) {
 
   app.task(
       "app.workers.export_tasks.process_export_job",
-      [url, root](Context& context, const std::string& job_id) {
+      [url, root, endpoints = config.export_endpoints](Context& context, const std::string& job_id) {
         if (!is_uuid(job_id)) throw BadArguments("process_export_job: job_id is not a UUID");
         return with_database(url, [&](Database& database) -> Json {
           const auto storage = make_storage(root);
           try {
-            const Json result = run_export_job(context, database, *storage, job_id);
+            const Json result = run_export_job(context, database, *storage, endpoints, job_id);
             return {{"status", result.at("status")}, {"job_id", job_id}};
           } catch (const TaskError& error) {
-            if (error.info().type == "StorageUnavailable") throw;
+            if (error.info().type == "StorageUnavailable" || error.info().type == "DeliveryFailed") throw;
             return {{"status", "error"}, {"message", error.what()}};
           }
         });

@@ -3,6 +3,7 @@
 // `celery` besides the five queues, because most of these names have no route there.
 #pragma once
 
+#include "tasks/export/delivery.hpp"
 #include "tasks/invoice_processing/process_document.hpp"
 #include "tasks/validation/validate_invoice.hpp"
 #include "worker/app.hpp"
@@ -15,6 +16,7 @@ struct AliasConfig {
   ProcessingConfig processing;
   ValidationConfig validation;
   std::string websocket_events_url;  // empty: no events
+  ExportEndpoints export_endpoints = {};
 };
 
 void register_ap_intake_names(App& app, const AliasConfig& config);  // app.workers.*

@@ -28,10 +28,15 @@ struct HttpRequest {
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
 
-  // IMAP only.
+  std::string body_file;  // path; its content instead of `body`, read while it is sent
+
+  std::string user, password;  // IMAP's login; HTTP's Basic authentication, or with aws_sigv4 the key
+  std::string bearer;          // OAuth2 access token instead of the password; IMAP only
+  // Signs the request as S3 asks for: "aws:amz:<region>:s3". The query must be sorted, encoded, and have a
+  // "=" after each name.
+  std::string aws_sigv4;
+
   std::string imap_command;  // instead of what the URL alone means: "UID SEARCH ALL"
-  std::string user, password;
-  std::string bearer;  // OAuth2 access token instead of the password
 
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds deadline{60'000};  // for the whole transfer

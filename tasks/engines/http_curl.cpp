@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cerrno>
+#include <cstdio>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <unordered_map>
 
@@ -30,8 +33,13 @@ struct CleanUrl {
   void operator()(CURLU* url) const noexcept { curl_url_cleanup(url); }
 };
 
+struct CloseFile {
+  void operator()(std::FILE* file) const noexcept { std::fclose(file); }
+};
+
 struct Transfer {
   HttpRequest request;
+  std::unique_ptr<std::FILE, CloseFile> file;  // of request.body_file
   HttpEngine::Done done;
   std::unique_ptr<CURL, CleanEasy> easy;
   std::unique_ptr<curl_slist, FreeList> headers;
@@ -107,6 +115,18 @@ std::size_t on_body(char* bytes, std::size_t size, std::size_t count, void* user
   }
   transfer.response.body += piece;
   return piece.size();
+}
+
+std::size_t on_read(char* buffer, std::size_t size, std::size_t count, void* user) {
+  auto* const file = static_cast<Transfer*>(user)->file.get();
+  const std::size_t got = std::fread(buffer, 1, size * count, file);
+  return got == 0 && std::ferror(file) ? CURL_READFUNC_ABORT : got;
+}
+
+// For a connection that was kept and turns out to be dead: the file is sent once more.
+int on_seek(void* user, curl_off_t offset, int origin) {
+  auto* const file = static_cast<Transfer*>(user)->file.get();
+  return ::fseeko(file, offset, origin) == 0 ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
 HttpFailure kind_of(CURLcode code, const Transfer& transfer) {
@@ -216,6 +236,13 @@ class CurlEngine final : public HttpEngine {
       HttpError error{HttpFailure::malformed, "not a URL that can be asked", false};
       return transfer->done(tl::unexpected<HttpError>(std::move(error)));
     }
+    if (const auto& path = transfer->request.body_file; !path.empty()) {
+      transfer->file.reset(std::fopen(path.c_str(), "rbe"));
+      if (!transfer->file) {
+        HttpError error{HttpFailure::malformed, path + ": " + std::generic_category().message(errno), false};
+        return transfer->done(tl::unexpected<HttpError>(std::move(error)));
+      }
+    }
     transfer->easy.reset(curl_easy_init());
     CURL* easy = transfer->easy.get();
     set_options(*transfer);
@@ -259,7 +286,26 @@ class CurlEngine final : public HttpEngine {
     curl_slist* list = nullptr;
     for (const auto& [name, value] : request.headers)
       list = curl_slist_append(list, (name + ": " + value).c_str());
-    if (!request.body.empty() || request.method == "POST") {
+    if (!request.user.empty()) {
+      curl_easy_setopt(easy, CURLOPT_USERNAME, request.user.c_str());
+      curl_easy_setopt(easy, CURLOPT_PASSWORD, request.password.c_str());
+      if (request.aws_sigv4.empty())
+        curl_easy_setopt(easy, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
+      else
+        curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, request.aws_sigv4.c_str());
+    }
+    if (transfer.file) {
+      list = curl_slist_append(list, "Expect:");
+      curl_off_t size = 0;
+      if (::fseeko(transfer.file.get(), 0, SEEK_END) == 0) size = ::ftello(transfer.file.get());
+      std::rewind(transfer.file.get());
+      curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+      curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, size);
+      curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+      curl_easy_setopt(easy, CURLOPT_READDATA, &transfer);
+      curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+      curl_easy_setopt(easy, CURLOPT_SEEKDATA, &transfer);
+    } else if (!request.body.empty() || request.method == "POST" || request.method == "PUT") {
       list = curl_slist_append(list, "Expect:");
       curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
       curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request.body.c_str());

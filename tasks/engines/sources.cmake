@@ -5,8 +5,8 @@ pkg_check_modules(tesseract REQUIRED IMPORTED_TARGET tesseract)
 pkg_check_modules(qpdf REQUIRED IMPORTED_TARGET libqpdf)
 
 target_sources(celeriac_tasks PRIVATE engines/circuit_breaker.cpp engines/file_type.cpp engines/form.cpp engines/http.cpp engines/load_module.cpp engines/loader.cpp
-  engines/mime.cpp)
-target_link_libraries(celeriac_tasks PRIVATE ${CMAKE_DL_LIBS} celeriac_config)
+  engines/mime.cpp engines/virus_scan.cpp)
+target_link_libraries(celeriac_tasks PRIVATE ${CMAKE_DL_LIBS} celeriac_config celeriac_asio)
 set_source_files_properties(engines/load_module.cpp PROPERTIES
   COMPILE_DEFINITIONS CELERIAC_LIBDIR="${CMAKE_INSTALL_LIBDIR}/celeriac")
 

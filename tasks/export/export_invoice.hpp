@@ -1,6 +1,7 @@
 // One invoice as one file: header, lines, metadata.
 #pragma once
 
+#include "tasks/export/delivery.hpp"
 #include "tasks/store/database.hpp"
 #include "tasks/store/storage.hpp"
 #include "worker/context.hpp"
@@ -11,6 +12,7 @@ namespace celeriac {
 
 struct ExportConfig {
   std::string database_url, storage_root;
+  ExportEndpoints endpoints;
 };
 
 // export.export_invoice(invoice_id, export_format="json", destination="default"): stores the file, writes

@@ -2,16 +2,14 @@
 
 #include "protocol/uuid.hpp"
 #include "tasks/export/selection.hpp"
+#include "tasks/export/spool.hpp"
 #include "tasks/store/audit.hpp"
 #include "tasks/store/digest.hpp"
 #include "tasks/store/slot_database.hpp"
 #include "tasks/store/text_values.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 
 namespace celeriac {
 namespace {
@@ -27,23 +25,6 @@ Json parsed(std::string_view text, const char* column) {
                         std::string("export_jobs.") + column + ": " + json.error().what);
   return std::move(*json);
 }
-
-// A file with a random name that vanishes with this object.
-class Spool {
- public:
-  Spool() : path_((std::filesystem::temp_directory_path() / "celeriac-export-XXXXXX").string()) {
-    const int fd = ::mkstemp(path_.data());
-    if (fd < 0) throw ExportWriteError(path_ + ": cannot be made");
-    ::close(fd);
-  }
-  ~Spool() { ::unlink(path_.c_str()); }
-  Spool(const Spool&) = delete;
-  Spool& operator=(const Spool&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // One run at a time, however many messages name the job. Ends with the connection at the latest.
 class JobLock {
@@ -113,7 +94,9 @@ Job read_job(Database& database, const std::string& id) {
 Json read_result(Database& database, const std::string& id) {
   const Rows row = database.run(
       "SELECT lower(j.status::text), file_name, file_path, file_size, file_hash, total_records, "
-      "skipped_records FROM export_jobs j WHERE j.id = $1",
+      "skipped_records,"
+      " o.id, to_char(delivered_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM export_jobs j"
+      " LEFT JOIN outbox o ON o.effect_key = 'export:' || j.id WHERE j.id = $1",
       {id});
   const auto number = [&](int column) {
     return row.is_null(0, column) ? Json(nullptr) : Json(std::stoll(row.str(0, column)));
@@ -124,7 +107,8 @@ Json read_result(Database& database, const std::string& id) {
   return {{"status", row.str(0, 0)},    {"job_id", id},
           {"file_name", text(1)},       {"file_path", text(2)},
           {"file_size", number(3)},     {"file_hash", text(4)},
-          {"total_records", number(5)}, {"skipped_records", number(6)}};
+          {"total_records", number(5)}, {"skipped_records", number(6)},
+          {"delivery_id", text(7)},     {"delivered_at", text(8)}};
 }
 
 void log_event(Database& database, const std::string& job_id, const std::string& event, const Json& data) {
@@ -136,20 +120,22 @@ void log_event(Database& database, const std::string& job_id, const std::string&
 // One run of the job.
 class Run {
  public:
-  Run(Context& context, Database& database, Storage& storage, const std::string& id)
-      : context_(context), database_(database), storage_(storage), id_(id) {}
+  Run(Context& context, Database& database, Storage& storage, const ExportEndpoints& endpoints,
+      const std::string& id)
+      : context_(context), database_(database), storage_(storage), endpoints_(endpoints), id_(id) {}
 
   Json operator()() {
     const JobLock lock(database_, id_);
     const Job job = read_job(database_, id_);
-    if (job.status == "COMPLETED" || job.status == "CANCELLED") return read_result(database_, id_);
+    if (job.status == "CANCELLED") return read_result(database_, id_);
+    if (job.status == "COMPLETED") return delivered();
     begin();
     const Spool spool;
     if (!write(job, spool.path())) return read_result(database_, id_);
     const auto file = open_file(spool.path());
     const StoredObject stored = storage_.put_as(*file, "exports/" + id_ + "/" + job.file_name, max_file);
     complete(job, stored);
-    return read_result(database_, id_);
+    return delivered();
   }
 
   void failed(const TaskError& error) {
@@ -166,6 +152,11 @@ class Run {
   }
 
  private:
+  Json delivered() {
+    deliver_export(context_, database_, storage_, endpoints_, id_);
+    return read_result(database_, id_);
+  }
+
   void audit() { audit_as(database_, {context_.task(), "export", context_.task_id(), ""}); }
 
   void begin() {
@@ -266,6 +257,7 @@ class Run {
           " processing_time_ms = excluded.processing_time_ms, records_per_second = "
           "excluded.records_per_second",
           {id_, std::to_string(records_), std::to_string(stored.size), std::to_string(took.count())});
+      if (job.destination == "API_ENDPOINT") decide_delivery(database_, id_, job.destination_config);
       log_event(database_, id_, "job_completed", {{"records", records_}, {"file_size", stored.size}});
     });
   }
@@ -273,6 +265,7 @@ class Run {
   Context& context_;
   Database& database_;
   Storage& storage_;
+  const ExportEndpoints& endpoints_;
   const std::string& id_;
   std::uint64_t records_ = 0, skipped_ = 0;
   std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
@@ -286,8 +279,9 @@ std::string upper(std::string text) {
 
 }  // namespace
 
-Json run_export_job(Context& context, Database& database, Storage& storage, const std::string& job_id) {
-  Run run(context, database, storage, job_id);
+Json run_export_job(Context& context, Database& database, Storage& storage, const ExportEndpoints& endpoints,
+                    const std::string& job_id) {
+  Run run(context, database, storage, endpoints, job_id);
   try {
     return run();
   } catch (const ExportWriteError& error) {
@@ -304,16 +298,18 @@ Json run_export_job(Context& context, Database& database, Storage& storage, cons
   }
 }
 
-void create_export_job(Database& database, const ExportOrder& order) {
+void create_export_job(Database& database, const ExportOrder& order, const ExportEndpoints& endpoints) {
   if (!is_uuid(order.id)) invalid("the job's id is not a UUID");
   if (!order.user_id.empty() && !is_uuid(order.user_id)) invalid("user_id is not a UUID");
   const auto format = parse_export_format(order.format);
   if (!format) invalid("there is no format '" + clean_text(order.format, 50) + "': csv, json, jsonl, xlsx");
   const std::string destination = upper(order.destination);
-  if (destination != "FILE_STORAGE" && destination != "DOWNLOAD")
-    invalid("there is no destination '" + clean_text(order.destination, 50) + "': file_storage, download");
+  if (destination != "FILE_STORAGE" && destination != "DOWNLOAD" && destination != "API_ENDPOINT")
+    invalid("there is no destination '" + clean_text(order.destination, 50) +
+            "': file_storage, download, api_endpoint");
   Json config = order.destination_config;
   if (!config.is_object()) invalid("destination_config must be an object");
+  if (destination == "API_ENDPOINT") check_delivery(config, endpoints);
   if (const auto selection = read_selection(order.filters); !selection) invalid(selection.error().what);
   SqlValue template_id;
   if (built_in_template(order.template_name)) {

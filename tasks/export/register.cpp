@@ -21,7 +21,8 @@ TaskOptions export_options(std::vector<std::string> params) {
   options.retry_backoff_max = 300;
   options.soft_time_limit = 3000;
   options.time_limit = 3600;
-  options.throws = {"ExportJobNotFound", "InvalidExport", "InvoiceNotFound", "InvoiceNotReady"};
+  options.throws = {"ExportJobNotFound", "InvalidExport", "InvoiceNotFound", "InvoiceNotReady",
+                    "DeliveryRefused"};
   return options;
 }
 
@@ -36,7 +37,7 @@ Json with_database(const ExportConfig& config, Body body) try {
 
 Json run_job(Context& context, const ExportConfig& config, Database& database, const std::string& job_id) {
   const auto storage = make_storage(config.storage_root);
-  return run_export_job(context, database, *storage, job_id);
+  return run_export_job(context, database, *storage, config.endpoints, job_id);
 }
 
 }  // namespace
@@ -85,7 +86,7 @@ void register_export(App& app, ExportConfig config) {
           order.format = format, order.template_name = layout, order.destination = destination;
           order.name = name, order.user_id = user_id;
           order.destination_config = destination_config, order.filters = filters;
-          create_export_job(database, order);
+          create_export_job(database, order, config.endpoints);
           return run_job(context, config, database, order.id);
         });
       },

@@ -64,16 +64,17 @@ TaskError document_error(const StorageError& error) {
 
 const std::vector<std::string>& passing_failures() {
   static const std::vector<std::string> types = {"OperationalError", "StorageUnavailable",
-                                                 "EngineUnavailable", "DocumentTimeout"};
+                                                 "EngineUnavailable", "VirusScanUnavailable",
+                                                 "DocumentTimeout"};
   return types;
 }
 
 const std::vector<std::string>& document_failures() {
   static const std::vector<std::string> types = {
-      "EmptyDocument",     "DocumentTooLarge",     "TooManyPages",     "UnsupportedDocument",
-      "CorruptDocument",   "EncryptedDocument",    "ImageTooLarge",    "ImageTooSmall",
-      "DecompressionBomb", "InvalidInvoiceXml",    "DocumentNotFound", "SourceRefused",
-      "TooManyLineItems",  "DocumentCrashesReader"};
+      "EmptyDocument",     "DocumentTooLarge",      "TooManyPages",     "UnsupportedDocument",
+      "CorruptDocument",   "EncryptedDocument",     "ImageTooLarge",    "ImageTooSmall",
+      "DecompressionBomb", "InvalidInvoiceXml",     "DocumentNotFound", "SourceRefused",
+      "TooManyLineItems",  "DocumentCrashesReader", "InfectedDocument"};
   return types;
 }
 

@@ -1,5 +1,6 @@
 #include "tasks/invoice_processing/process_document.hpp"
 
+#include "tasks/engines/virus_scan.hpp"
 #include "tasks/invoice_processing/failure.hpp"
 #include "tasks/invoice_processing/invoice_writer.hpp"
 #include "tasks/invoice_processing/job_row.hpp"
@@ -98,6 +99,7 @@ class Run {
       result = database_.transaction([&] { return complete(*known, true); });
     } else {
       const auto began = JobRow::Clock::now();
+      scan(bytes);
       const ExtractedInvoice invoice = extract(bytes);
       report("save", 90, 100);
       const DocumentFile file{store(bytes, invoice.mime_type), name_of(options_, source_),
@@ -139,6 +141,15 @@ class Run {
                         : local ? open_file(source_.substr(std::string_view("file://").size()))
                                 : open_file(source_);
     return read_all(*reader, config_.max_bytes);
+  }
+
+  // Before anything of ours looks into it.
+  void scan(const std::string& bytes) {
+    if (config_.virus_scan_url.empty()) return;
+    report("scan", 5, 100);
+    const auto found = scan_for_viruses(config_.virus_scan_url, bytes, config_.soft_limit);
+    if (!found) throw invoice_error("VirusScanUnavailable", found.error().what);
+    if (*found) throw invoice_error("InfectedDocument", clean_text(**found, 200));
   }
 
   ExtractedInvoice extract(const std::string& bytes) {

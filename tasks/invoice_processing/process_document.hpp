@@ -25,6 +25,7 @@ struct ProcessingConfig {
   int max_pages = 50;
   std::chrono::seconds soft_limit{30};
   std::function<void(std::string_view stage, int percent)> on_progress = {};
+  std::string virus_scan_url = {};  // engines/virus_scan.hpp; empty: nobody looks
   bool patch_weak_fields = false;  // send llm_processing.patch_fields for what needs review
   int max_lost_runs = 3;           // a document that took so many slots with it is not read again
 };

@@ -71,6 +71,7 @@ Json cleanup_failed_tasks(Database& database, int days_to_keep) {
 
 Json cleanup_temp_files(const std::string& storage_root, int hours_to_keep) {
   namespace fs = std::filesystem;
+  if (is_bucket(storage_root)) return {{"status", "success"}, {"deleted_files", 0}};  // it has none
   const auto folder =
       fs::path(storage_root.starts_with("file://") ? storage_root.substr(7) : storage_root) / "temp";
   const auto oldest = fs::file_time_type::clock::now() - std::chrono::hours(hours_to_keep);

@@ -7,6 +7,7 @@ namespace celeriac {
 namespace {
 
 constexpr int lease_seconds = 60;
+constexpr int delivery_pause_seconds = 600;  // a delivery's message may wait so long in its queue
 
 void send_task(Context& context, const ClaimedEffect& effect) {
   SendOptions options;
@@ -32,6 +33,11 @@ Json relay_outbox(Context& context, Database& database, int limit) {
       ++failed;
       effect_failed(database, effect.id, error.what(), error.info().type == "ValueError");
     }
+  }
+  for (const Json& delivery : due_deliveries(database, limit, delivery_pause_seconds)) {
+    SendOptions options;
+    options.queue = "export";
+    context.send("export.run_job", Json::array({delivery.at("job_id")}), Json::object(), options);
   }
   const std::string waiting = database.run("SELECT count(*) FROM outbox WHERE state = 'waiting'").str(0, 0);
   return {{"sent", sent}, {"failed", failed}, {"waiting", std::stoll(waiting)}};

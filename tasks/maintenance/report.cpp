@@ -55,7 +55,7 @@ Json health_check(Database& database, Storage& storage, const std::string& stora
   } catch (const StorageError& error) {
     checks["storage"] = {{"status", "unhealthy"}, {"error", error.what()}};
   }
-  checks["disk_space"] = disk_space(storage_root);
+  if (!is_bucket(storage_root)) checks["disk_space"] = disk_space(storage_root);
   bool healthy = true;
   for (const auto& check : checks) healthy = healthy && check.at("status") != "unhealthy";
   return {{"status", healthy ? "healthy" : "unhealthy"}, {"timestamp", now(database)}, {"checks", checks}};

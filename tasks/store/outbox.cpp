@@ -35,7 +35,7 @@ std::string add_effect(Database& database, const Effect& effect) {
 
 std::vector<ClaimedEffect> claim_effects(Database& database, const std::string& worker, int limit,
                                          int lease_seconds) {
-  return claim(database, "kind <> 'http' ORDER BY available_at LIMIT $3",
+  return claim(database, "kind NOT IN ('http', 'delivery') ORDER BY available_at LIMIT $3",
                {worker, std::to_string(lease_seconds), std::to_string(limit)});
 }
 
@@ -50,6 +50,20 @@ std::optional<ClaimedEffect> claim_effect(Database& database, const std::string&
   auto claimed = claim(database, "id = $3", {worker, std::to_string(lease_seconds), id});
   if (claimed.empty()) return std::nullopt;
   return std::move(claimed.front());
+}
+
+std::vector<Json> due_deliveries(Database& database, int limit, int pause_seconds) {
+  const Rows rows = database.run(
+      "UPDATE outbox SET available_at = now() + make_interval(secs => $2::double precision) WHERE id IN "
+      "(SELECT id"
+      " FROM outbox WHERE state = 'waiting' AND kind = 'delivery' AND available_at <= now() ORDER BY "
+      "available_at"
+      " LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING payload",
+      {std::to_string(limit), std::to_string(pause_seconds)});
+  std::vector<Json> out;
+  for (int row = 0; row < rows.size(); ++row)
+    if (auto payload = parse_json(rows.text(row, 0))) out.push_back(std::move(*payload));
+  return out;
 }
 
 void effect_sent(Database& database, const std::string& id) {

@@ -32,7 +32,7 @@ struct ClaimedEffect {
 std::string add_effect(Database& database, const Effect& effect);
 
 // Claims what is due, oldest first, for `lease_seconds`: nobody else gets it before they are over. What
-// was accepted over HTTP is left to the front ends.
+// was accepted over HTTP is left to the front ends, deliveries to the export's own task.
 std::vector<ClaimedEffect> claim_effects(Database& database, const std::string& worker, int limit,
                                          int lease_seconds);
 // The same for what was accepted over HTTP.
@@ -41,6 +41,9 @@ std::vector<ClaimedEffect> claim_http_effects(Database& database, const std::str
 // The same for one; nothing when it is done or another has it.
 std::optional<ClaimedEffect> claim_effect(Database& database, const std::string& worker,
                                           const std::string& id, int lease_seconds);
+
+// The payloads of deliveries that are due; they are not due again before `pause_seconds` are over.
+std::vector<Json> due_deliveries(Database& database, int limit, int pause_seconds);
 
 void effect_sent(Database& database, const std::string& id);
 // Due again after 2^attempts seconds (at most an hour); "failed" for good after max_attempts, or at once when

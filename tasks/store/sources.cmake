@@ -1,4 +1,5 @@
-# celeriac_store: PostgreSQL, migrations and document storage. Needs no worker and no engine.
+# celeriac_store: PostgreSQL, migrations and document storage. Needs no worker, and of the engines only
+# HTTP, for a bucket.
 set(migrations_cpp ${CMAKE_CURRENT_BINARY_DIR}/migrations.cpp)
 file(GLOB migration_files CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/../migrations/*.sql)
 add_custom_command(
@@ -10,11 +11,11 @@ add_custom_command(
 
 add_library(celeriac_store STATIC)
 target_sources(celeriac_store PRIVATE
-  store/audit.cpp store/database.cpp store/digest.cpp store/local_storage.cpp store/migrate.cpp store/outbox.cpp
-  store/text_values.cpp ${migrations_cpp})
+  store/audit.cpp store/database.cpp store/digest.cpp store/local_storage.cpp store/migrate.cpp store/object_key.cpp
+  store/outbox.cpp store/s3_signature.cpp store/s3_storage.cpp store/text_values.cpp ${migrations_cpp})
 target_link_libraries(celeriac_store
   PUBLIC celeriac_options celeriac_protocol
-  PRIVATE PostgreSQL::PostgreSQL OpenSSL::Crypto)
+  PRIVATE PostgreSQL::PostgreSQL OpenSSL::Crypto celeriac_tasks Boost::headers PkgConfig::pugixml)
 
 # celeriac_invoices: the tasks of the queues invoice_processing and validation, and register_all().
 pkg_check_modules(xlsxwriter REQUIRED IMPORTED_TARGET xlsxwriter)
@@ -23,7 +24,7 @@ target_sources(celeriac_invoices PRIVATE
   register.cpp
   aliases/ap_intake.cpp aliases/doxin.cpp aliases/websocket_events.cpp
   dead_letters/classify.cpp dead_letters/record.cpp dead_letters/redrive.cpp dead_letters/register.cpp
-  export/csv.cpp export/export_invoice.cpp export/export_job.cpp export/fields.cpp export/register.cpp
+  export/csv.cpp export/delivery.cpp export/export_invoice.cpp export/export_job.cpp export/fields.cpp export/register.cpp
   export/selection.cpp export/template.cpp export/text_writers.cpp export/writer.cpp export/xlsx_writer.cpp
   invoice_processing/failure.cpp invoice_processing/invoice_writer.cpp invoice_processing/job_row.cpp
   invoice_processing/process_document.cpp invoice_processing/register.cpp

@@ -6,6 +6,7 @@
 // interface asks nothing a bucket could not do: no rename, no append, no directory.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -61,6 +62,9 @@ class Storage {
   // False: there was none. Only storage:// objects can be removed.
   virtual bool remove(std::string_view uri) = 0;
 
+  // An address from which anybody may read the object for a while; "" when the store has none to give.
+  virtual std::string signed_url(std::string_view uri, std::chrono::seconds valid);
+
   // The whole object in memory, bounded by `max_bytes`.
   std::string get(std::string_view uri, std::uint64_t max_bytes);
 };
@@ -71,7 +75,11 @@ std::unique_ptr<Reader> open_file(const std::string& path);
 // Bytes in memory, which must outlive the reader.
 std::unique_ptr<Reader> read_memory(std::string_view bytes);
 
-// `root` is a folder or a file:// URL of one; it is made when the first object is stored.
+// `root` is a folder or a file:// URL of one, made when the first object is stored; or a bucket
+// (s3_storage.hpp).
+inline bool is_bucket(std::string_view root) {
+  return root.starts_with("s3+http://") || root.starts_with("s3+https://");
+}
 std::unique_ptr<Storage> make_storage(const std::string& root);
 
 }  // namespace celeriac

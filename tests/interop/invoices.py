@@ -337,4 +337,5 @@ def main():
         house.sql.close()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -64,7 +64,7 @@ struct Desk {
   }
   Json run(const std::string& id = job_id) {
     return stage.in_context(
-        id, [&](Context& context) { return run_export_job(context, database, *storage, id); });
+        id, [&](Context& context) { return run_export_job(context, database, *storage, {}, id); });
   }
   Json one(const std::string& id, const std::string& format = "json", const std::string& to = "default") {
     return stage.in_context("export", [&](Context& context) {
@@ -217,7 +217,7 @@ TEST_CASE("several runs of one job at once take turns") {
       Database database(desk.stage.config.database_url);
       const auto storage = make_storage(desk.stage.config.storage_root);
       results[i] = desk.stage.in_context(
-          job_id, [&](Context& context) { return run_export_job(context, database, *storage, job_id); });
+          job_id, [&](Context& context) { return run_export_job(context, database, *storage, {}, job_id); });
     });
   }
   for (auto& run : runs) run.join();

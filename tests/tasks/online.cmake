@@ -4,10 +4,20 @@ target_link_libraries(celeriac_scripted_server PUBLIC celeriac_options Threads::
 
 celeriac_test(engines_http_test SOURCES engines_http_test.cpp circuit_breaker_test.cpp
               LIBS celeriac_invoices celeriac_scripted_server)
+celeriac_test(export_delivery_test SOURCES export_delivery_test.cpp process_fixture.cpp
+              LIBS celeriac_invoices celeriac_postgres_server celeriac_scripted_server LABELS postgres)
+celeriac_test(store_s3_test SOURCES store_s3_test.cpp LIBS celeriac_invoices celeriac_scripted_server)
+# The same with a real server, which scripts/s3_server.sh builds where Go is installed.
+add_test(NAME store_s3_server_test COMMAND ${PROJECT_SOURCE_DIR}/scripts/s3_server.sh ${PROJECT_SOURCE_DIR}/build/s3
+  $<TARGET_FILE:store_s3_test> --test-suite=server)
+set_tests_properties(store_s3_test store_s3_server_test PROPERTIES ENVIRONMENT "${engines_environment}")
+set_tests_properties(store_s3_server_test PROPERTIES LABELS on-demand TIMEOUT 1200 SKIP_RETURN_CODE 77)
+celeriac_test(virus_scan_test SOURCES virus_scan_test.cpp process_fixture.cpp
+              LIBS celeriac_invoices celeriac_postgres_server LABELS postgres)
 celeriac_test(llm_decisions_test SOURCES llm_provider_test.cpp llm_patch_test.cpp LIBS celeriac_invoices)
 celeriac_test(llm_processing_test SOURCES llm_processing_test.cpp process_fixture.cpp
               LIBS celeriac_invoices celeriac_postgres_server celeriac_scripted_server LABELS postgres TIMEOUT 180)
-set_tests_properties(engines_http_test llm_processing_test PROPERTIES ENVIRONMENT "${engines_environment}")
+set_tests_properties(engines_http_test export_delivery_test llm_processing_test PROPERTIES ENVIRONMENT "${engines_environment}")
 
 celeriac_test(email_decisions_test SOURCES email_decisions_test.cpp
               LIBS celeriac_invoices celeriac_test_redis LABELS redis)

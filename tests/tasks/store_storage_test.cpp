@@ -131,7 +131,11 @@ TEST_CASE("a strange extension or root is refused") {
     CAPTURE(extension);
     CHECK_THROWS_AS(storage->put(*read_memory("abc"), extension, 100), StorageError);
   }
-  CHECK_THROWS_AS(make_storage("s3://bucket"), StorageError);
+  for (const char* wrong :
+       {"s3://bucket", "s3+https://key:secret@host", "s3+https://key:secret@/bucket", "s3+http://host/b"}) {
+    CAPTURE(wrong);
+    CHECK_THROWS_AS(make_storage(wrong), StorageError);
+  }
   CHECK_THROWS_AS(make_storage(""), StorageError);
   CHECK_NOTHROW(make_storage("file://" + folder.path().string())->put(*read_memory("abc"), "", 100));
 }
