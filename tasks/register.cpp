@@ -67,8 +67,7 @@ void register_all(App& app, const Settings& settings) {
   }
   register_invoice_processing(app, processing);
   register_validation(app, validation);
-  const AliasConfig aliases{processing, validation, settings.websocket_events_url,
-                            settings.export_endpoints};
+  const AliasConfig aliases{processing, validation, settings.websocket_events_url, settings.export_endpoints};
   register_ap_intake_names(app, aliases);
   register_doxin_names(app, aliases);
   register_export(app, {settings.database_url, settings.storage_root, settings.export_endpoints});

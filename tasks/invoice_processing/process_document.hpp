@@ -26,8 +26,8 @@ struct ProcessingConfig {
   std::chrono::seconds soft_limit{30};
   std::function<void(std::string_view stage, int percent)> on_progress = {};
   std::string virus_scan_url = {};  // engines/virus_scan.hpp; empty: nobody looks
-  bool patch_weak_fields = false;  // send llm_processing.patch_fields for what needs review
-  int max_lost_runs = 3;           // a document that took so many slots with it is not read again
+  bool patch_weak_fields = false;   // send llm_processing.patch_fields for what needs review
+  int max_lost_runs = 3;            // a document that took so many slots with it is not read again
 };
 
 // `source` is a path, file:///... or storage://...; `options` an object (or null) with any of
