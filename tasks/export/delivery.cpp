@@ -55,7 +55,7 @@ void fetch(Storage& storage, const Delivery& delivery, const std::string& path) 
     throw StorageError(StorageFailure::refused, delivery.file_path + " is not the file that was exported");
 }
 
-HttpRequest request_for(const Delivery& delivery, const Endpoint& endpoint, const std::string& path) {
+HttpRequest request_for(const Delivery& delivery, const ExportEndpoint& endpoint, const std::string& path) {
   HttpRequest request;
   request.method = delivery.method;
   request.url = endpoint.url;
@@ -91,11 +91,11 @@ bool is_passing(int status) { return status == 408 || status == 425 || status ==
 
 }  // namespace
 
-Expected<Endpoint> read_endpoint(const std::string& text) {
+Expected<ExportEndpoint> read_endpoint(const std::string& text) {
   const auto parsed = boost::urls::parse_uri(text);
   if (!parsed || (parsed->scheme() != "https" && parsed->scheme() != "http") || parsed->host().empty())
     return unexpected("not an http:// or https:// URL");
-  Endpoint out;
+  ExportEndpoint out;
   if (parsed->user().empty()) {
     out.bearer = parsed->password();
   } else {

@@ -19,14 +19,14 @@ namespace celeriac {
 // By name, from the setting export_endpoints: who orders an export names one and cannot send it elsewhere.
 using ExportEndpoints = std::map<std::string, std::string>;
 
-struct Endpoint {
+struct ExportEndpoint {
   std::string url;  // without credentials
   std::string user, password, bearer;
 };
 
 // "https://user:password@host/path" (Basic), "https://:token@host/path" (Bearer), or without either. A secret
 // goes over http:// to this host only. The Error shows no secret.
-Expected<Endpoint> read_endpoint(const std::string& text);
+Expected<ExportEndpoint> read_endpoint(const std::string& text);
 
 // {"endpoint": name, "method": "POST" (default) or "PUT"}. Throws TaskError InvalidExport.
 void check_delivery(const Json& destination_config, const ExportEndpoints& endpoints);
