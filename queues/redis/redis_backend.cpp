@@ -19,9 +19,10 @@ using redis::Request;
 // Stores ARGV[2..] under KEYS[1..] for ARGV[1] seconds (0: for good) and publishes each. The usual case, a
 // key that is new, takes two commands. A stored SUCCESS is kept, and told again to whoever missed it; the
 // state comes first in Celery's documents, so it is seen without reading them whole. Answers the
-// failures: [index, message, ...]. docs/results.md has the measurements behind this shape.
+// failures, [index, message, ...], and the indexes of what nobody listened to. docs/results.md has the
+// measurements behind this shape.
 constexpr std::string_view store_script = R"lua(
-local ttl, call, failures = ARGV[1], redis.pcall, {}
+local ttl, call, failures, unheard = ARGV[1], redis.pcall, {}, {}
 local function set(key, meta, ...)
   if ttl == '0' then return call('SET', key, meta, ...) end
   return call('SET', key, meta, 'EX', ttl, ...)
@@ -42,11 +43,23 @@ for i = 1, #KEYS do
   if type(done) == 'table' and done.err then
     failures[#failures + 1] = i
     failures[#failures + 1] = done.err
-  else
-    call('PUBLISH', key, meta)
+  elseif call('PUBLISH', key, meta) == 0 then
+    unheard[#unheard + 1] = i
   end
 end
-return failures
+return {failures, unheard}
+)lua";
+
+// Publishes those of KEYS once more that meanwhile have a listener. Celery's clients subscribe without
+// waiting for the answer, then look whether the result is there. A busy server can serve the look first, then
+// the store with its PUBLISH, then the subscription, and the client would wait for ever. What is asked for
+// after the answer to the store comes after that subscription.
+constexpr std::string_view tell_again_script = R"lua(
+local listeners = redis.call('PUBSUB', 'NUMSUB', unpack(KEYS))
+for i, key in ipairs(KEYS) do
+  local meta = listeners[2 * i] > 0 and redis.call('GET', key)
+  if meta then redis.call('PUBLISH', key, meta) end
+end
 )lua";
 
 // Adds the end of a task, ARGV[2], to the parts of a chord, and answers all of them once they are complete:
@@ -313,10 +326,12 @@ class RedisBackend : public ResultBackend {
     std::vector<Status> verdicts(unit->writes.size());
     std::string trouble;
     std::vector<Write> later;
-    for (std::size_t i = 0; i + 1 < reply.size(); i += 2) {
-      const auto index = static_cast<std::size_t>(reply[i].integer() - 1);
+    tell_again(*unit, reply[1]);
+    const Reply failures = reply[0];
+    for (std::size_t i = 0; i + 1 < failures.size(); i += 2) {
+      const auto index = static_cast<std::size_t>(failures[i].integer() - 1);
       if (index >= unit->writes.size()) continue;
-      const std::string what(reply[i + 1].text());
+      const std::string what(failures[i + 1].text());
       auto& write = unit->writes[index];
       // A key of another type stays one. All else (no memory, no rights) passes, but a state
       // in between is not worth repeating: it could overtake the final one.
@@ -343,6 +358,20 @@ class RedisBackend : public ResultBackend {
       report(BrokerState::connected, "");
     }
     finish_if_stopping();
+  }
+
+  void tell_again(const Unit& unit, const Reply& unheard) {
+    std::vector<std::string_view> keys;
+    for (std::size_t i = 0; i < unheard.size(); ++i) {
+      const auto index = static_cast<std::size_t>(unheard[i].integer() - 1);
+      if (index < unit.writes.size() && unit.writes[index].final) keys.emplace_back(unit.writes[index].key);
+    }
+    if (keys.empty()) return;
+    Request request;
+    request.begin(3 + keys.size()).arg("EVAL").arg(tell_again_script).arg(keys.size());
+    for (const auto key : keys) request.arg(key);
+    // The results are stored and were told once: an error here, such as a missing right, takes nothing away.
+    command(std::move(request), [](const Reply&) {});
   }
 
   void settle(const UnitPtr& unit) {

@@ -1,9 +1,12 @@
 #include "queues/connect.hpp"
 #include "queues/result_keys.hpp"
 #include "tests/queues/backend_conformance.hpp"
+#include "tests/queues/loop.hpp"
 #include "tests/queues/redis_server.hpp"
 
 #include <doctest/doctest.h>
+#include <hiredis/hiredis.h>
+#include <memory>
 
 namespace celeriac::testing {
 namespace {
@@ -22,6 +25,34 @@ BackendUnderTest redis_store(const RedisServer& redis = server()) {
                 redis.run({"CLIENT", "KILL", "TYPE", "pubsub"});
               }};
 }
+
+// A client that sends SUBSCRIBE and does not wait for the answer, as Celery's do.
+class Subscriber {
+ public:
+  explicit Subscriber(const RedisServer& redis)
+      : context_(redisConnectWithTimeout("127.0.0.1", redis.port(), {10, 0}), redisFree) {
+    redisSetTimeout(context_.get(), {10, 0});
+    freeReplyObject(redisCommand(context_.get(), "PING"));  // the server knows the connection
+  }
+  void subscribe(const std::string& channel) {
+    redisAppendCommand(context_.get(), "SUBSCRIBE %s", channel.c_str());
+    for (int done = 0; !done;) REQUIRE(redisBufferWrite(context_.get(), &done) == REDIS_OK);
+  }
+  // What the next message says; "" when none comes.
+  std::string next() {
+    for (;;) {
+      void* answer = nullptr;
+      if (redisGetReply(context_.get(), &answer) != REDIS_OK) return "";
+      const std::unique_ptr<redisReply, void (*)(void*)> reply(static_cast<redisReply*>(answer),
+                                                               freeReplyObject);
+      if (reply->elements == 3 && std::string_view(reply->element[0]->str) == "message")
+        return {reply->element[2]->str, reply->element[2]->len};
+    }
+  }
+
+ private:
+  std::unique_ptr<redisContext, void (*)(redisContext*)> context_;
+};
 
 }  // namespace
 
@@ -111,6 +142,25 @@ TEST_CASE("the published bytes are the stored bytes") {
                       "celery-task-meta-bytes"}) == write_result(result));
   auto waited = loop.wait("bytes", std::chrono::seconds(2));
   CHECK(waited.has_value());
+}
+
+TEST_CASE("a client that subscribes while its result is stored hears of it") {
+  RedisServer redis;
+  BackendLoop loop(redis_store(redis));
+  REQUIRE(loop.store_now(result_of("before", state::success)).ok());
+  // What comes while the server stands still is served in one go: the store, its PUBLISH, then the
+  // subscription.
+  Subscriber subscriber(redis);
+  redis.freeze();
+  bool stored = false;
+  loop.backend->store(result_of("late", state::success), [&](const Status&) { stored = true; });
+  run_for(loop.io,
+          std::chrono::milliseconds(50));  // it is written by now; were it not, the test would still be right
+  subscriber.subscribe(task_key("", "late"));
+  redis.thaw();
+  CHECK(loop.run_until([&] { return stored; }));
+  loop.stop();
+  CHECK(subscriber.next().find("\"SUCCESS\"") != std::string::npos);
 }
 
 TEST_CASE("a key of another type is an error for its task alone") {
