@@ -9,6 +9,13 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
+# A batch is one translation unit: what two of its files call the same in unnamed namespaces collides. A file whose
+# names are its own business stays out of batches by SKIP_UNITY_BUILD_INCLUSION.
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 12)
+if(CELERIAC_UNITY)
+  add_compile_options(-Wno-subobject-linkage -Wno-shadow -Wno-maybe-uninitialized)
+endif()
+
 if(CELERIAC_SANITIZE)
   add_compile_options(-fsanitize=${CELERIAC_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
   add_link_options(-fsanitize=${CELERIAC_SANITIZE})

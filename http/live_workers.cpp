@@ -8,7 +8,7 @@ std::string text(const Json& event, const char* name) {
   return found != event.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-std::int64_t number(const Json& event, const char* name) {
+std::int64_t whole_number(const Json& event, const char* name) {
   const auto found = event.find(name);
   return found != event.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
 }
@@ -36,8 +36,8 @@ void LiveWorkers::on_event(const Json& event, double now) {
   auto& worker = workers_[name];
   worker.name = name;
   worker.software = text(event, "sw_ident") + " " + text(event, "sw_ver");
-  worker.active = number(event, "active");
-  worker.processed = number(event, "processed");
+  worker.active = whole_number(event, "active");
+  worker.processed = whole_number(event, "processed");
   worker.seen = now;
 }
 

@@ -3,24 +3,24 @@
 namespace celeriac {
 namespace {
 
-struct Known {
+struct SerializerName {
   Serializer serializer;
   std::string_view name, type, encoding;
 };
-constexpr Known known[] = {
+constexpr SerializerName serializers[] = {
     {Serializer::json, "json", "application/json", "utf-8"},
     {Serializer::yaml, "yaml", "application/x-yaml", "utf-8"},
     {Serializer::msgpack, "msgpack", "application/x-msgpack", "binary"},
 };
 
-const Known* find(std::string_view name_or_type) {
-  for (const auto& entry : known) {
+const SerializerName* find(std::string_view name_or_type) {
+  for (const auto& entry : serializers) {
     if (entry.type == name_or_type || entry.name == name_or_type) return &entry;
   }
   return nullptr;
 }
 
-const Known& entry(Serializer serializer) { return known[static_cast<std::size_t>(serializer)]; }
+const SerializerName& entry(Serializer serializer) { return serializers[static_cast<std::size_t>(serializer)]; }
 
 }  // namespace
 
@@ -41,7 +41,7 @@ Expected<Serializer> accepted_serializer(std::string_view type, const std::vecto
   if (type == "application/data" || type == "text/plain") {
     return unexpected("content type " + std::string(type) + " is raw data and holds no arguments");
   }
-  const Known* found = find(type);
+  const SerializerName* found = find(type);
   if (!found) return unexpected("content type '" + std::string(type.substr(0, 100)) + "' is unknown");
   for (const auto& name : accept) {
     if (name == found->type || name == found->name) return found->serializer;

@@ -8,9 +8,9 @@
 namespace celeriac {
 namespace {
 
-class Writer {
+class PickleWriter {
  public:
-  Writer() { out_ = "\x80\x04"; }  // 4 for names with dots; Python reads it since 3.4
+  PickleWriter() { out_ = "\x80\x04"; }  // 4 for names with dots; Python reads it since 3.4
 
   void value(const Json& json) {
     using Type = Json::value_t;
@@ -162,7 +162,7 @@ bool is_exception(const Json& value) {
 }  // namespace
 
 std::string pickle_dump(const Json& value) {
-  Writer writer;
+  PickleWriter writer;
   if (is_exception(value)) {
     writer.exception(value);
   } else {

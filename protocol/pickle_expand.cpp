@@ -6,7 +6,7 @@
 namespace celeriac {
 namespace {
 
-constexpr std::size_t max_depth = 512;
+constexpr std::size_t max_nesting = 512;
 constexpr std::size_t max_expanded = 16u << 20;  // values, after shared references are written out
 constexpr std::size_t max_expanded_text = 512u << 20;
 
@@ -15,7 +15,7 @@ constexpr std::size_t max_expanded_text = 512u << 20;
 // What json.dumps makes of a key.
 bool PickleMachine::expand_key(const Node& node, std::string& out) {
   Json key;
-  expand(node, key, max_depth);
+  expand(node, key, max_nesting);
   if (error_) return false;
   if (key.is_string()) {
     out = key.get<std::string>();
@@ -33,7 +33,7 @@ void PickleMachine::expand(const Node& node, Json& out, std::size_t depth) {
   if (error_) return;
   if (++expanded_ > max_expanded || expanded_text_ > max_expanded_text) return fail("expands to too much");
   const bool container = node.kind == Node::Kind::list || node.kind == Node::Kind::dict;
-  if (container && depth >= max_depth) return fail("nested too deeply, a cycle, or a key that is no text");
+  if (container && depth >= max_nesting) return fail("nested too deeply, a cycle, or a key that is no text");
   switch (node.kind) {
     case Node::Kind::scalar:
       if (node.scalar.is_string()) expanded_text_ += node.scalar.get_ref<const std::string&>().size();

@@ -9,6 +9,9 @@
 
 namespace celeriac {
 
+// The documents of both, ours and Celery's, have the state first.
+inline constexpr std::string_view success_begins = R"({"status": "SUCCESS")";
+
 // global_keyprefix of a result store, with the '_' Celery adds unless it ends in one of ": _ - .".
 // (Broker keys take the prefix as it is.)
 inline std::string result_prefix(const RedisOptions& options) {

@@ -264,13 +264,13 @@ void Consumer::look_up(Request& request) {
                                              job = request.job](Expected<std::optional<Json>> document) {
     const auto found = requests_.find(job);
     if (found == requests_.end() || draining_) return;
-    Request& request = found->second;
-    request.looked_up = true;
+    Request& waiting = found->second;
+    waiting.looked_up = true;
     if (!document) {
       log(LogLevel::error, fmt::format("Task {}[{}] runs again: its result cannot be looked up: {}",
-                                       request.headers->display_name(), request.id(), document.error().what));
+                                       waiting.headers->display_name(), waiting.id(), document.error().what));
     } else if (*document && (*document)->value("status", Json()) == Json(std::string(state::success))) {
-      return succeeded_before(request, **document);
+      return succeeded_before(waiting, **document);
     }
     ready_.push_front(job);
     feed(unix_now());

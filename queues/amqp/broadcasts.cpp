@@ -1,6 +1,7 @@
 #include "queues/amqp/broadcasts.hpp"
 
 #include "queues/amqp/field_table.hpp"
+#include "queues/amqp/reply_codes.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -9,7 +10,6 @@ namespace {
 
 constexpr std::chrono::milliseconds retry_pause{1000};
 constexpr std::size_t most_waiting = 1000;
-constexpr int resource_locked = 405, precondition_failed = 406;
 
 // AMQP's "*" and "#" are what the seam's patterns mean already.
 constexpr std::int64_t control_queue_ttl = 300000, event_queue_ttl = 5000;  // ms, Celery's defaults

@@ -1,5 +1,7 @@
 #include "queues/amqp/connection.hpp"
 
+#include "queues/amqp/reply_codes.hpp"
+
 #include <boost/asio/post.hpp>
 #include <random>
 #include <vector>
@@ -9,7 +11,6 @@ namespace {
 
 constexpr std::size_t read_size = 128u << 10;  // bytes
 constexpr std::chrono::milliseconds goodbye_patience{1000};
-constexpr int access_refused = 403, not_allowed = 530;  // AMQP 0-9-1 reply codes
 
 using SteadyClock = std::chrono::steady_clock;
 

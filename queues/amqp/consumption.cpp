@@ -2,6 +2,7 @@
 
 #include "protocol/json.hpp"
 #include "protocol/time.hpp"
+#include "queues/amqp/reply_codes.hpp"
 
 #include <spdlog/spdlog.h>
 #include <algorithm>
@@ -14,7 +15,6 @@ constexpr unsigned full_channel = 60000;  // deferred messages; then another cha
 constexpr std::size_t due_batch = 1024;
 constexpr std::chrono::milliseconds grace{1000};  // for messages to come back after a reconnect
 constexpr std::chrono::milliseconds longest_reopen_pause{5000};
-constexpr int precondition_failed = 406;
 // A window's worth of messages with an ETA costs a round trip, for the server must hear of the new prefetch.
 constexpr unsigned first_slack = 8, most_slack = 512;
 // A server that was killed brings back messages without knowing that it had delivered them.

@@ -1,6 +1,7 @@
 #include "queues/amqp/topology.hpp"
 
 #include "queues/amqp/delayed_delivery.hpp"
+#include "queues/amqp/reply_codes.hpp"
 
 #include <spdlog/spdlog.h>
 #include <memory>
@@ -8,7 +9,6 @@
 namespace celeriac::amqp {
 namespace {
 
-constexpr int precondition_failed = 406, access_refused = 403;
 
 bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;

@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::size_t max_name = 255;         // of a file, in bytes, on every file system that matters
 constexpr std::size_t max_file = 512u << 20;  // as on Redis
-constexpr std::string_view success_begins = R"({"status": "SUCCESS")";  // so do Celery's documents
 constexpr std::string_view unfinished = ".celeriac-";  // begins the name of a file until it is whole
 
 std::string problem(int error) { return std::generic_category().message(error); }

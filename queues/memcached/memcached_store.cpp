@@ -15,7 +15,6 @@ constexpr std::size_t max_key = 250;             // the protocol's limit, in byt
 constexpr double longest_lifetime = 30 * 86400;  // seconds; more than this the server takes for a date
 constexpr std::uint64_t connect_timeout_ms = 4000, answer_timeout_ms = 30000;
 constexpr int most_races = 100;
-constexpr std::string_view success_begins = R"({"status": "SUCCESS")";
 
 struct FreeClient {
   void operator()(memcached_st* client) const noexcept { libmemcached().memcached_free(client); }

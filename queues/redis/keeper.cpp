@@ -16,7 +16,7 @@
 namespace celeriac::redis {
 namespace {
 
-constexpr std::size_t page_size = 64;  // messages in one request
+constexpr std::size_t page_messages = 64;  // messages in one request
 constexpr int scan_size = 500;         // entries of `unacked` looked at in one request
 constexpr int copy_lifetime = 600;     // seconds; of a snapshot whose reader has died
 
@@ -43,7 +43,7 @@ template <class T>
 std::vector<std::vector<T>> pages(std::vector<T>&& all) {
   std::vector<std::vector<T>> out;
   for (auto& item : all) {
-    if (out.empty() || out.back().size() >= page_size) out.emplace_back();
+    if (out.empty() || out.back().size() >= page_messages) out.emplace_back();
     out.back().push_back(std::move(item));
   }
   return out;
@@ -183,7 +183,7 @@ void Keeper::read_copy(std::shared_ptr<Copy> copy) {
     for (const auto& list : copy->lists) request.arg(list);
     return outbox_.send(std::move(request), [copy](Reply) { copy->answer(copy->total); });
   }
-  const auto count = std::min(page_size, copy->sizes[copy->step] - copy->position);
+  const auto count = std::min(page_messages, copy->sizes[copy->step] - copy->position);
   Request request;
   request.add("EXPIRE", copy->lists[copy->step], copy_lifetime);
   add_range(request, copy->lists[copy->step], copy->position, count);

@@ -74,13 +74,6 @@ Json validate(Context& context, const AliasConfig& config, const std::string& in
           {"validated_at", verdict.at("validated_at")}};
 }
 
-template <class Body>
-Json with_database(const std::string& url, Body body) try {
-  return body(slot_database(url));
-} catch (const DatabaseError& error) {
-  throw task_error(error);
-}
-
 }  // namespace
 
 void register_ap_intake_names(App& app, const AliasConfig& config) {

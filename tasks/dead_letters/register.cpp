@@ -24,13 +24,6 @@ TaskOptions dead_options(std::vector<std::string> params, const std::string& que
   return options;
 }
 
-template <class Body>
-auto with_database(const std::string& url, Body body) try {
-  return body(slot_database(url));
-} catch (const DatabaseError& error) {
-  throw task_error(error);
-}
-
 void require_uuid(const std::string& id) {
   if (!is_uuid(id)) throw BadArguments("'" + id.substr(0, 100) + "' is not a UUID");
 }

@@ -1,5 +1,6 @@
 #include "tasks/email_processing/gmail_mailbox.hpp"
 
+#include "tasks/email_processing/gmail_json.hpp"
 #include "protocol/base64.hpp"
 #include "protocol/uuid.hpp"
 #include "tasks/store/text_values.hpp"
@@ -50,11 +51,6 @@ std::vector<std::string> ids_of(const Json& list, const char* key) {
     if (message.is_object() && message.contains("id") && message.at("id").is_string())
       ids.push_back(message.at("id").get<std::string>());
   return ids;
-}
-
-std::string text_at(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // What Gmail's REST interface says, read. No sockets.
 #include "tasks/email_processing/gmail_mailbox.hpp"
 
+#include "tasks/email_processing/gmail_json.hpp"
 #include "protocol/base64.hpp"
 
 #include <algorithm>
@@ -18,11 +19,6 @@ Expected<std::string> decode_url_safe(std::string text) {
   std::ranges::replace(text, '_', '/');
   while (text.size() % 4 != 0) text += '=';
   return base64_decode(text);
-}
-
-std::string text_at(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 std::string lower(std::string text) {

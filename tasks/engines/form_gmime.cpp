@@ -1,8 +1,9 @@
 // Forms by GMime. Compiled into celeriac_mime.so.
 #include "tasks/engines/form.hpp"
 
+#include "tasks/engines/gmime_ref.hpp"
+
 #include <fcntl.h>
-#include <gmime/gmime.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,12 +13,6 @@
 
 namespace celeriac {
 namespace {
-
-struct Unref {
-  void operator()(gpointer object) const noexcept { g_object_unref(object); }
-};
-template <class T>
-using Ref = std::unique_ptr<T, Unref>;
 
 // Each delimiter is a line that begins with "--", so these bound the parts before GMime makes an
 // object of each. In documents such lines are rare.

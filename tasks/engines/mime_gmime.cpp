@@ -1,7 +1,7 @@
 // MIME by GMime. Compiled into celeriac_mime.so.
 #include "tasks/engines/mime.hpp"
 
-#include <gmime/gmime.h>
+#include "tasks/engines/gmime_ref.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -10,12 +10,6 @@
 
 namespace celeriac {
 namespace {
-
-struct Unref {
-  void operator()(gpointer object) const noexcept { g_object_unref(object); }
-};
-template <class T>
-using Ref = std::unique_ptr<T, Unref>;
 
 struct FreeText {
   void operator()(char* text) const noexcept { g_free(text); }

@@ -12,7 +12,7 @@
 namespace celeriac {
 namespace {
 
-constexpr std::uint64_t max_file = 64u << 20;
+constexpr std::uint64_t max_invoice_file = 64u << 20;
 
 // Both vocabularies that readers of these files know: invoice_no and invoice_number, total and total_amount.
 // PostgreSQL makes the document, so amounts are the digits that are stored.
@@ -114,7 +114,7 @@ Json export_invoice(Context& context, Database& database, Storage& storage, cons
     const auto reader = read_memory(document);
     StoredObject stored;
     try {
-      stored = storage.put_as(*reader, "exports/" + name, max_file);
+      stored = storage.put_as(*reader, "exports/" + name, max_invoice_file);
     } catch (const StorageError& error) {
       throw invoice_error("StorageUnavailable", error.what());
     }

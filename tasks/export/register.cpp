@@ -27,10 +27,8 @@ TaskOptions export_options(std::vector<std::string> params) {
 }
 
 template <class Body>
-Json with_database(const ExportConfig& config, Body body) try {
-  return body(slot_database(config.database_url));
-} catch (const DatabaseError& error) {
-  throw task_error(error);
+Json with_stores(const ExportConfig& config, Body body) try {
+  return with_database(config.database_url, std::move(body));
 } catch (const StorageError& error) {
   throw invoice_error("StorageUnavailable", error.what());
 }
@@ -49,7 +47,7 @@ void register_export(App& app, ExportConfig config) {
       "export.export_invoice",
       [config](Context& context, const std::string& invoice_id, const std::string& format,
                const std::string& destination) {
-        return with_database(config, [&](Database& database) {
+        return with_stores(config, [&](Database& database) {
           const auto storage = make_storage(config.storage_root);
           return export_invoice(context, database, *storage, invoice_id, format, destination);
         });
@@ -60,7 +58,7 @@ void register_export(App& app, ExportConfig config) {
       "export.run_job",
       [config](Context& context, const std::string& job_id) {
         if (!is_uuid(job_id)) throw BadArguments("run_job: job_id is not a UUID");
-        return with_database(config,
+        return with_stores(config,
                              [&](Database& database) { return run_job(context, config, database, job_id); });
       },
       export_options({"job_id"}));
@@ -79,7 +77,7 @@ void register_export(App& app, ExportConfig config) {
       [config](Context& context, const std::string& format, const Json& filters, const std::string& layout,
                const std::string& destination, const Json& destination_config, const std::string& name,
                const std::string& user_id) {
-        return with_database(config, [&](Database& database) {
+        return with_stores(config, [&](Database& database) {
           // The task's id is the job's: the message again is the same job.
           ExportOrder order;
           order.id = is_uuid(context.task_id()) ? context.task_id() : uuid4();

@@ -7,3 +7,5 @@ target_sources(celeriac_tasks PRIVATE
   extraction/rules_totals.cpp extraction/text.cpp extraction/values.cpp extraction/vocabulary.cpp
   extraction/xml_cii.cpp extraction/xml_fatturapa.cpp extraction/xml_reader.cpp extraction/xml_ubl.cpp)
 target_link_libraries(celeriac_tasks PRIVATE PkgConfig::pugixml)
+set_source_files_properties(extraction/xml_fatturapa.cpp extraction/xml_ubl.cpp
+  PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)

@@ -15,6 +15,14 @@ Database& slot_database(const std::string& url);
 // The same failure as a task reports it: type "OperationalError", "IntegrityError", ...
 TaskError task_error(const DatabaseError& error);
 
+// body(Database&) on this thread's connection; its DatabaseError leaves as task_error().
+template <class Body>
+auto with_database(const std::string& url, Body body) try {
+  return body(slot_database(url));
+} catch (const DatabaseError& error) {
+  throw task_error(error);
+}
+
 // An exception type of this application, as clients see it.
 TaskError invoice_error(std::string type, const std::string& message);
 

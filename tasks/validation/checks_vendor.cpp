@@ -8,7 +8,7 @@ namespace celeriac::checks {
 namespace {
 
 // Without spaces, punctuation and case.
-std::string key(const std::string& text) {
+std::string letters_and_digits(const std::string& text) {
   std::string out;
   for (const unsigned char c : text) {
     if (std::isalnum(c)) out += static_cast<char>(std::toupper(c));
@@ -35,7 +35,7 @@ void vendor_currency(const InvoiceFacts& invoice, const Rule& rule, Report& repo
 
 void vendor_tax_id(const InvoiceFacts& invoice, const Rule& rule, Report& report) {
   if (!invoice.vendor || invoice.vendor->tax_id.empty() || invoice.vendor_tax_id.empty()) return;
-  report.judge(key(invoice.vendor_tax_id) == key(invoice.vendor->tax_id), rule, "vendor_tax_id",
+  report.judge(letters_and_digits(invoice.vendor_tax_id) == letters_and_digits(invoice.vendor->tax_id), rule, "vendor_tax_id",
                invoice.vendor->tax_id, invoice.vendor_tax_id);
 }
 

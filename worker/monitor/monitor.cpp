@@ -210,6 +210,7 @@ std::string Monitor::metrics_text(const std::vector<QueueInfo>& queues) const {
   };
   for (const auto& depth : depths) {
     std::vector<std::pair<MetricLabels, double>> values;
+    values.reserve(queues.size());
     for (const auto& queue : queues) values.push_back({{{"queue_name", queue.name}}, depth.value(queue)});
     if (!values.empty()) add(depth.name, depth.help, std::move(values));
   }

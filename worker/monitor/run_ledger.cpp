@@ -32,7 +32,7 @@ std::string cause_of(const std::string& result) {
   return out + ": " + dump_json(message);
 }
 
-std::int32_t milliseconds(double seconds) {
+std::int32_t whole_milliseconds(double seconds) {
   return static_cast<std::int32_t>(std::clamp(std::round(seconds * 1000), 0.0, 2147483647.0));
 }
 
@@ -51,8 +51,8 @@ void RunLedger::on_ended(const Request& request, const RunEnd& end) {
   row.received = request.held_since;
   row.started = request.started_at;
   row.ended = unix_now();
-  row.runtime_ms = milliseconds(end.usage.wall);
-  row.cpu_ms = milliseconds(end.usage.cpu);
+  row.runtime_ms = whole_milliseconds(end.usage.wall);
+  row.cpu_ms = whole_milliseconds(end.usage.cpu);
   row.peak_rss_kib =
       static_cast<std::int32_t>(std::min<std::uint64_t>(end.usage.peak_rss / 1024, 2147483647));
   if (end.state == state::success) {

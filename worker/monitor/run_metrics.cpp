@@ -16,7 +16,7 @@ namespace {
 using Labels = std::map<std::string, std::string>;
 
 // celery-exporter's buckets start at 5 ms; native tasks need finer ones.
-const prometheus::Histogram::BucketBoundaries seconds = {.0005, .001, .0025, .005, .01, .025, .05, .1,  .25,
+const prometheus::Histogram::BucketBoundaries runtime_buckets = {.0005, .001, .0025, .005, .01, .025, .05, .1,  .25,
                                                          .5,    1,    2.5,   5,    10,  30,   60,  150, 300};
 
 }  // namespace
@@ -53,7 +53,7 @@ struct RunMetrics::Impl {
     made.ignored = &ignored.Add(labels);
     made.cpu = &cpu.Add(labels);
     made.peak = &peak.Add(labels);
-    made.runtime = &runtime.Add(labels, seconds);
+    made.runtime = &runtime.Add(labels, runtime_buckets);
     queue_names.push_back(std::make_unique<std::string>(request.queue));
     return series.emplace(std::pair<const void*, std::string_view>(request.policy, *queue_names.back()), made)
         .first->second;

@@ -285,14 +285,14 @@ bool PreforkPool::take(const SlotPtr& slot, ipc::Frame&& frame) {
     if (!slot->leaving && !slot->dying) slot->timer.cancel();
     return true;
   }
-  if (auto* started = std::get_if<Started>(&frame)) return on_start(slot, std::move(*started));
+  if (auto* started = std::get_if<Started>(&frame)) return on_start(slot, *started);
   if (auto* finished = std::get_if<Finished>(&frame)) return on_finish(slot, std::move(*finished));
   if (auto* asked = std::get_if<ipc::Asked>(&frame)) return on_asked(slot, std::move(*asked));
   if (const auto* recalled = std::get_if<ipc::Recall>(&frame)) return on_recalled(slot, recalled->job);
   return false;
 }
 
-bool PreforkPool::on_start(const SlotPtr& slot, Started&& started) {
+bool PreforkPool::on_start(const SlotPtr& slot, Started& started) {
   if (slot->running || slot->assigned.empty() || slot->assigned.front().job.id != started.job) return false;
   slot->worked = true;
   failures_ = 0;
@@ -302,7 +302,7 @@ bool PreforkPool::on_start(const SlotPtr& slot, Started&& started) {
   slot->running->started_at = started.at;
   slot->assigned.pop_front();
   started.pid = slot->line->pid();
-  started_.push_back(std::move(started));
+  started_.push_back(started);
   if (stopping_) {
     slot->running->verdict = Lost{.terminated = true};
     return true;

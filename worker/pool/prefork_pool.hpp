@@ -72,7 +72,7 @@ class PreforkPool : public Pool {
   void failed_to_start(const std::string& why);
   void take(const SlotPtr& slot, std::vector<ipc::Frame>&& frames);
   bool take(const SlotPtr& slot, ipc::Frame&& frame);
-  bool on_start(const SlotPtr& slot, Started&& started);
+  bool on_start(const SlotPtr& slot, Started& started);
   bool on_finish(const SlotPtr& slot, Finished&& finished);
   bool on_asked(const SlotPtr& slot, ipc::Asked&& asked);
   bool on_recalled(const SlotPtr& slot, JobId job);

@@ -64,6 +64,7 @@ int spawn(int child_end, pid_t& pid) {
 
   std::vector<std::string> variables = slot_environment();
   std::vector<char*> environment;
+  environment.reserve(variables.size() + 1);
   for (std::string& variable : variables) environment.push_back(variable.data());
   environment.push_back(nullptr);
   std::string marker = slot_marker;
