@@ -9,7 +9,7 @@
 namespace celeriac::redis {
 namespace {
 
-constexpr std::size_t page_size = 32;  // bodies may be large: a page is in memory at once
+constexpr std::size_t page_bodies = 32;  // bodies may be large: a page is in memory at once
 
 }  // namespace
 
@@ -42,7 +42,7 @@ void Restorer::restore(RestoreOrder order, std::function<void(std::size_t)> done
 void Restorer::next_page(std::shared_ptr<Job> job) {
   const auto& fields = job->order.fields;
   if (job->position >= fields.size()) return finish(job);
-  const auto count = std::min(page_size, fields.size() - job->position);
+  const auto count = std::min(page_bodies, fields.size() - job->position);
 
   // The bytes of unreadable items lie beside: both are asked for in one go.
   Request bodies;
