@@ -11,7 +11,6 @@ namespace celeriac::http {
 namespace {
 
 constexpr std::size_t most_letters = 50, most_at_once = 10000;
-constexpr const char* broker_late = "The broker does not answer.";
 
 Response dead_page(const std::string& body, unsigned status = 200, bool still = false) {
   auto page = html_page({"Dead letters", "/dead", body, still});

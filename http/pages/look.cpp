@@ -15,7 +15,6 @@ namespace celeriac::http {
 namespace {
 
 constexpr const char* no_ledger = "Runs are shown from the ledger, and ledger_url is not set.";
-constexpr const char* broker_late = "The broker does not answer.";
 constexpr std::chrono::seconds looks{10}, reply_patience{5};
 
 // What tells a waiting message from another.

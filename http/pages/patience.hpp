@@ -13,6 +13,8 @@
 
 namespace celeriac::http {
 
+inline constexpr const char* broker_late = "The broker does not answer.";
+
 template <class T>
 using Then = std::function<void(const Expected<T>&)>;
 

@@ -15,7 +15,6 @@ namespace celeriac::http {
 namespace {
 
 constexpr std::size_t shown = 50;
-constexpr const char* broker_late = "The broker does not answer.";
 
 std::string shown_arguments(const TaskHeaders& headers) {
   auto args = headers.argsrepr, kwargs = headers.kwargsrepr;
