@@ -7,14 +7,47 @@
 #include "worker/client/result_node.hpp"
 #include "worker/client/task_message.hpp"
 
-#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace celeriac {
 namespace {
 
-// How much of send_all() is handed to the loop at once: while it is on its way, the next part is written.
+// How much of send_all() and apply_all() is handed to the loop at once: while it is on its way, the next part
+// is written.
 constexpr std::size_t most_part_messages = 256, most_part_bytes = 1u << 20;
+
+// What several compositions need at the broker and the store. The store comes first: a chord has to be known
+// before its parts run.
+class StepsPart {
+ public:
+  bool full() const { return messages_.size() >= most_part_messages || bytes_ >= most_part_bytes; }
+  std::size_t messages() const { return count_; }
+
+  // How many of the steps are messages.
+  std::size_t add(std::vector<canvas::Step> steps) {
+    const std::size_t before = count_;
+    for (canvas::Step& step : steps) {
+      if (const auto* out = std::get_if<Outgoing>(&step)) {
+        bytes_ += out->message.body.size() + out->message.headers.size();
+        ++count_;
+        messages_.push_back(std::move(step));
+      } else {
+        stores_.push_back(std::move(step));
+      }
+    }
+    return count_ - before;
+  }
+
+  std::vector<canvas::Step> in_order() && {
+    std::move(messages_.begin(), messages_.end(), std::back_inserter(stores_));
+    return std::move(stores_);
+  }
+
+ private:
+  std::vector<canvas::Step> stores_, messages_;
+  std::size_t count_ = 0, bytes_ = 0;
+};
 
 ResultNodePtr task_node(std::string id, bool ignored) {
   auto node = std::make_shared<ResultNode>();
@@ -107,22 +140,30 @@ std::vector<AsyncResult> Client::send_all(std::string_view task, std::vector<Jso
   return results;
 }
 
-AsyncResult Client::apply(const Signature& signature) {
-  Json applied = signature.json();
-  if (auto ok = canvas::check_signature(applied); !ok) throw BadArguments(ok.error().what);
-  std::set<std::string> ignored;
-  name_ignored(applied, false, ignored);
-  canvas::Plan plan(core_->sender());
-  const Json tuple = plan.apply(std::move(applied));
-  const auto messages = static_cast<std::size_t>(
-      std::count_if(plan.steps().begin(), plan.steps().end(),
-                    [](const canvas::Step& step) { return std::holds_alternative<Outgoing>(step); }));
-  if (messages > 0) {
-    ClientCore::Sending sending(*core_, messages);
-    sending.send(std::move(plan.steps()));
-    sending.finish();
+AsyncResult Client::apply(const Signature& signature) { return apply_all({signature}).front(); }
+
+std::vector<AsyncResult> Client::apply_all(const std::vector<Signature>& signatures) {
+  std::vector<AsyncResult> results;
+  results.reserve(signatures.size());
+  std::vector<StepsPart> parts;
+  std::size_t messages = 0;
+  for (const Signature& signature : signatures) {
+    Json applied = signature.json();
+    if (auto ok = canvas::check_signature(applied); !ok) throw BadArguments(ok.error().what);
+    std::set<std::string> ignored;
+    name_ignored(applied, false, ignored);
+    canvas::Plan plan(core_->sender());
+    const Json tuple = plan.apply(std::move(applied));
+    results.push_back(AsyncResult(core_, read_result_tuple(tuple, ignored)));
+    if (parts.empty() || parts.back().full()) parts.emplace_back();
+    messages += parts.back().add(std::move(plan.steps()));
   }
-  return AsyncResult(core_, read_result_tuple(tuple, ignored));
+  if (messages == 0) return results;
+  ClientCore::Sending sending(*core_, messages);
+  for (StepsPart& part : parts)
+    if (part.messages() > 0) sending.send(std::move(part).in_order(), part.messages());
+  sending.finish();
+  return results;
 }
 
 AsyncResult Client::result(std::string task_id) const {

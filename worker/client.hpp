@@ -118,6 +118,9 @@ class Client {
   std::vector<AsyncResult> send_all(std::string_view task, std::vector<Json> argument_lists,
                                     const SendOptions& options = {});
   AsyncResult apply(const Signature& signature);
+  // As apply() for each, in order of their messages, but they leave together in few writes. One that cannot
+  // be sent throws before any is.
+  std::vector<AsyncResult> apply_all(const std::vector<Signature>& signatures);
 
   // What others have sent: by a task's id, or by as_tuple() (throws BadArguments when it is none).
   AsyncResult result(std::string task_id) const;

@@ -38,19 +38,32 @@ def celerys(task):
             return len(results) / taken
 
 
+def chains(task):
+    def step(*args):
+        return task.s(*args).set(queue="publish")
+
+    results, begun = [], time.perf_counter()
+    while True:
+        results.append(celery.chain(step(1, 2), step(2), step(3)).apply_async())
+        taken = time.perf_counter() - begun
+        if taken >= seconds:
+            return len(results) / taken
+
+
 with stage.Stage() as s:
     server = s.redis()
     app = celery.Celery("publish", broker=server.url(), backend=server.url())
     task = app.task(add, name="bench.add")
     bare = celery.Celery("bare", broker=server.url(), set_as_current=False).task(add, name="bench.add")
     ways = {"apply_async": lambda: celerys(task), "apply_async, no result store": lambda: celerys(bare), "send": lambda: ours(server.url(), "send"),
-            "send_all": lambda: ours(server.url(), "send_all")}
+            "send_all": lambda: ours(server.url(), "send_all"), "chain.apply_async": lambda: chains(task),
+            "apply, a chain": lambda: ours(server.url(), "apply"), "apply_all, chains": lambda: ours(server.url(), "apply_all")}
     rates = {way: [] for way in ways}
     for _ in range(rounds):
         for way, measure in ways.items():
             server.client.flushall()
             rates[way].append(measure())
-    base = statistics.median(rates["apply_async"])
     for way, values in rates.items():
+        base = statistics.median(rates["chain.apply_async" if "chain" in way else "apply_async"])
         rate = statistics.median(values)
         print("%-28s %8.0f tasks/s  %6.1fx  (%s)" % (way, rate, rate / base, ", ".join("%.0f" % v for v in values)))

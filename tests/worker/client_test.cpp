@@ -293,6 +293,30 @@ TEST_CASE("many tasks leave together, in order") {
   }
 }
 
+TEST_CASE("many compositions leave together, in order, or none of them") {
+  RedisServer server;
+  auto client = connected(settings_for(server));
+  std::vector<Signature> many;
+  for (int i = 0; i < 600; ++i) {
+    many.push_back(chain({Signature("add", {i, 1}), Signature("mul", {2})}));
+    many.push_back(chord({Signature("add", {i, 2}), Signature("add", {i, 3})}, Signature("tsum")));
+  }
+  const auto results = client->apply_all(many);
+  REQUIRE(results.size() == 1200);
+  REQUIRE(server.number({"LLEN", "celery"}) == 1800);
+  for (int i : {0, 1, 599}) {
+    const auto message =
+        decode_envelope(server.one({"LINDEX", "celery", std::to_string(-1 - 3 * i)})).value();
+    CHECK(message.body.find("[[" + std::to_string(i) + ", 1]") == 0);
+    CHECK(message.properties.correlation_id == results[2 * i].parent()->id());
+    const auto chord_size = "celery-taskset-meta-" + results[2 * i + 1].parent()->id() + ".s";
+    CHECK(server.one({"GET", chord_size}) == "2");
+  }
+  many.push_back(group({}));
+  CHECK(client->apply_all(many).size() == 1201);  // an empty group is no message
+  CHECK(client->apply_all({}).empty());
+}
+
 TEST_CASE("what the broker refuses was not sent, and the error says so") {
   RedisServer server;
   auto client = connected(settings_for(server));

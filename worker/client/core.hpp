@@ -115,7 +115,7 @@ class ClientCore::Sending {
 
   // Wait while too many parts are under way; throw OperationalError when none gets on in time.
   void publish(std::vector<Message> messages);
-  void send(std::vector<canvas::Step> steps);
+  void send(std::vector<canvas::Step> steps, std::size_t messages);  // `messages` of the steps are such
   void broadcast(Message message);
   // Waits for every answer.
   void finish();

@@ -62,11 +62,11 @@ void ClientCore::Sending::publish(std::vector<Message> messages) {
   });
 }
 
-void ClientCore::Sending::send(std::vector<canvas::Step> steps) {
+void ClientCore::Sending::send(std::vector<canvas::Step> steps, std::size_t messages) {
   auto all = std::make_shared<std::vector<canvas::Step>>(std::move(steps));
-  hand_over(flight_->messages, [&runner = *core_.runner_, all, count = flight_->messages](Answer answer) {
-    runner.send(std::move(*all), [answer = std::move(answer), count](const Status& status) {
-      answer(status.ok() ? count : 0, status.what);
+  hand_over(messages, [&runner = *core_.runner_, all, messages](Answer answer) {
+    runner.send(std::move(*all), [answer = std::move(answer), messages](const Status& status) {
+      answer(status.ok() ? messages : 0, status.what);
     });
   });
 }
