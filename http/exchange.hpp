@@ -15,6 +15,9 @@
 
 namespace celeriac::http {
 
+// Bytes that wait for a listener, to an event stream or a WebSocket; one that reads more slowly is dropped.
+inline constexpr std::size_t most_unread = 1u << 20;
+
 // Who asks, as far as it was proven.
 struct Caller {
   std::string user_id;             // UUID; empty: nobody

@@ -27,7 +27,7 @@ namespace beast = boost::beast;
 namespace wire = boost::beast::http;
 using asio::ip::tcp;
 
-constexpr std::size_t header_limit = 16384, most_unread = 1u << 20;  // bytes
+constexpr std::size_t header_limit = 16384;  // bytes
 constexpr std::chrono::seconds header_patience{15}, body_patience{300}, write_patience{60},
     linger_patience{5};
 

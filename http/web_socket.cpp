@@ -14,7 +14,7 @@ namespace beast = boost::beast;
 namespace ws = boost::beast::websocket;
 using beast::error_code;
 
-constexpr std::size_t most_message = 4096, most_unread = 1u << 20;  // bytes
+constexpr std::size_t most_message = 4096;  // bytes
 
 class BeastSocket final : public Socket, public std::enable_shared_from_this<BeastSocket> {
  public:

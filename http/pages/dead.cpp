@@ -45,7 +45,7 @@ std::string letters_html(const Request& request, const std::vector<KeptLetter>& 
   return post_form(request, "/dead", inside, "plain");
 }
 
-std::string done_html(std::map<std::string, std::string> values) {
+std::string letters_notice(std::map<std::string, std::string> values) {
   const auto& done = values["done"];
   if (done != "requeue" && done != "discard") return "";
   std::uint64_t count = 0;
@@ -135,7 +135,7 @@ void Front::add_dead_pages() {
         in_time<std::vector<KeptLetter>>(
             io_, broker_late, [request, respond, queue](const Expected<std::vector<KeptLetter>>& letters) {
               if (!letters) return respond(dead_page(warning_html(letters.error().what), 503));
-              respond(dead_page(done_html(request.query_values()) + letters_html(request, *letters, queue)));
+              respond(dead_page(letters_notice(request.query_values()) + letters_html(request, *letters, queue)));
             }));
   });
   add_action("/dead", "Requeue or discard dead letters",

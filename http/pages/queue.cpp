@@ -49,7 +49,7 @@ std::string waiting_html(const std::vector<WaitingMessage>& messages) {
   return table.text("Nothing waits.");
 }
 
-std::string done_html(std::map<std::string, std::string> values) {
+std::string queue_notice(std::map<std::string, std::string> values) {
   const auto& done = values["done"];
   if (done == "purged") {
     std::uint64_t count = 0;
@@ -79,7 +79,7 @@ Response failed(const std::string& name, const std::string& why, unsigned status
 void Front::show_queue(const Request& request, const Respond& respond, const std::string& name) {
   with_picture({name}, [this, request, respond, name](const QueuesPicture& picture) {
     const bool paused = picture.paused.contains(name);
-    std::string body = done_html(request.query_values()) + queues_html(picture) + "<div class=acts>";
+    std::string body = queue_notice(request.query_values()) + queues_html(picture) + "<div class=acts>";
     const std::vector<std::pair<std::string, std::string>> named = {{"name", name}};
     if (keeper_ && paused)
       body += button_form(request, "/queue/resume", named, "Resume", "primary");
