@@ -135,7 +135,8 @@ void Front::add_dead_pages() {
         in_time<std::vector<KeptLetter>>(
             io_, broker_late, [request, respond, queue](const Expected<std::vector<KeptLetter>>& letters) {
               if (!letters) return respond(dead_page(warning_html(letters.error().what), 503));
-              respond(dead_page(letters_notice(request.query_values()) + letters_html(request, *letters, queue)));
+              respond(
+                  dead_page(letters_notice(request.query_values()) + letters_html(request, *letters, queue)));
             }));
   });
   add_action("/dead", "Requeue or discard dead letters",
