@@ -20,7 +20,9 @@ const SerializerName* find(std::string_view name_or_type) {
   return nullptr;
 }
 
-const SerializerName& entry(Serializer serializer) { return serializers[static_cast<std::size_t>(serializer)]; }
+const SerializerName& entry(Serializer serializer) {
+  return serializers[static_cast<std::size_t>(serializer)];
+}
 
 }  // namespace
 

@@ -9,7 +9,6 @@
 namespace celeriac::amqp {
 namespace {
 
-
 bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }

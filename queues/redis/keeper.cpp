@@ -17,8 +17,8 @@ namespace celeriac::redis {
 namespace {
 
 constexpr std::size_t page_messages = 64;  // messages in one request
-constexpr int scan_size = 500;         // entries of `unacked` looked at in one request
-constexpr int copy_lifetime = 600;     // seconds; of a snapshot whose reader has died
+constexpr int scan_size = 500;             // entries of `unacked` looked at in one request
+constexpr int copy_lifetime = 600;         // seconds; of a snapshot whose reader has died
 
 double number_of(std::string_view text) {
   double value = 0;

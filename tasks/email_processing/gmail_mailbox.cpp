@@ -1,8 +1,8 @@
 #include "tasks/email_processing/gmail_mailbox.hpp"
 
-#include "tasks/email_processing/gmail_json.hpp"
 #include "protocol/base64.hpp"
 #include "protocol/uuid.hpp"
+#include "tasks/email_processing/gmail_json.hpp"
 #include "tasks/store/text_values.hpp"
 
 #include <algorithm>

@@ -1,8 +1,8 @@
 // What Gmail's REST interface says, read. No sockets.
 #include "tasks/email_processing/gmail_mailbox.hpp"
 
-#include "tasks/email_processing/gmail_json.hpp"
 #include "protocol/base64.hpp"
+#include "tasks/email_processing/gmail_json.hpp"
 
 #include <algorithm>
 #include <cctype>

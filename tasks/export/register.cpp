@@ -59,7 +59,7 @@ void register_export(App& app, ExportConfig config) {
       [config](Context& context, const std::string& job_id) {
         if (!is_uuid(job_id)) throw BadArguments("run_job: job_id is not a UUID");
         return with_stores(config,
-                             [&](Database& database) { return run_job(context, config, database, job_id); });
+                           [&](Database& database) { return run_job(context, config, database, job_id); });
       },
       export_options({"job_id"}));
 

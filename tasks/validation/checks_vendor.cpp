@@ -35,8 +35,8 @@ void vendor_currency(const InvoiceFacts& invoice, const Rule& rule, Report& repo
 
 void vendor_tax_id(const InvoiceFacts& invoice, const Rule& rule, Report& report) {
   if (!invoice.vendor || invoice.vendor->tax_id.empty() || invoice.vendor_tax_id.empty()) return;
-  report.judge(letters_and_digits(invoice.vendor_tax_id) == letters_and_digits(invoice.vendor->tax_id), rule, "vendor_tax_id",
-               invoice.vendor->tax_id, invoice.vendor_tax_id);
+  report.judge(letters_and_digits(invoice.vendor_tax_id) == letters_and_digits(invoice.vendor->tax_id), rule,
+               "vendor_tax_id", invoice.vendor->tax_id, invoice.vendor_tax_id);
 }
 
 void vendor_spend(const InvoiceFacts& invoice, const Rule& rule, Report& report) {

@@ -16,8 +16,8 @@ namespace {
 using Labels = std::map<std::string, std::string>;
 
 // celery-exporter's buckets start at 5 ms; native tasks need finer ones.
-const prometheus::Histogram::BucketBoundaries runtime_buckets = {.0005, .001, .0025, .005, .01, .025, .05, .1,  .25,
-                                                         .5,    1,    2.5,   5,    10,  30,   60,  150, 300};
+const prometheus::Histogram::BucketBoundaries runtime_buckets = {
+    .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 150, 300};
 
 }  // namespace
 
