@@ -42,6 +42,13 @@ TEST_CASE("settings are shown without their secrets") {
   node.settings.result_backend = "redis://:geheim@host/2,db+postgresql://u:geheim@pg/x";
   node.settings.database_url = "postgresql://u:geheim@pg/invoices";
   node.settings.broker_transport_options.global_keyprefix = "geheim";
+  node.settings.storage_root = "s3+https://id:geheim@store/bucket";
+  node.settings.export_endpoints = {{"erp", "https://:geheim@erp/invoices"}};
+  node.settings.email_accounts = {
+      {"g", "gmail://ap@x.example?client_id=1&client_secret=geheim&refresh_token=geheim"},
+      {"i", "imaps://ap:geheim@mail/INBOX"}};
+  node.settings.ledger_url = "postgresql://u:geheim@pg/runs";
+  node.settings.email_quota_url = "redis://:geheim@host/3";
   const Json conf = node.ask("conf");
   CHECK(dump_json(conf).find("geheim") == std::string::npos);
   CHECK(conf["broker_url"] == "redis://user:********@host:7/1");

@@ -3,6 +3,7 @@
 #include "config/settings_table.hpp"
 #include "config/version.hpp"
 #include "protocol/repr.hpp"
+#include "worker/logging.hpp"
 
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -49,9 +50,11 @@ Json censored(std::string_view key, Json value) {
     return value;
   }
   if (is_hidden(key)) return mask;
-  const bool url = key == "broker_url" || key.find("backend") != std::string_view::npos;
-  if (url && value.is_string()) return without_passwords(value.get<std::string>());
-  return value;
+  if (!value.is_string()) return value;
+  auto text = value.get<std::string>();
+  if (text.find("://") == std::string::npos) return value;
+  redact(text);  // what stands in its query
+  return without_passwords(text);
 }
 
 // What a Celery application says of itself whatever was set.
