@@ -34,6 +34,8 @@ def anchors(path):
 
 
 def check_command(where, line):
+    if not re.search(r"(^|\s)celeriac\s", line):
+        return
     words = shlex.split(line.split(" | ")[0], comments=True)
     while words and "=" in words[0]:
         words.pop(0)
