@@ -38,5 +38,5 @@ target_sources(celeriac_invoices PRIVATE
 target_link_libraries(celeriac_invoices
   PUBLIC celeriac_app celeriac_store celeriac_config celeriac_tasks
   PRIVATE Boost::headers PkgConfig::hiredis PkgConfig::xlsxwriter)
-set_source_files_properties(${migrations_cpp} export/fields.cpp export/template.cpp validation/rules_file.cpp
+set_source_files_properties(${migrations_cpp} export/export_job.cpp export/fields.cpp export/template.cpp validation/rules_file.cpp
   PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
