@@ -22,21 +22,20 @@ constexpr std::size_t most_part_messages = 256, most_part_bytes = 1u << 20;
 class StepsPart {
  public:
   bool full() const { return messages_.size() >= most_part_messages || bytes_ >= most_part_bytes; }
-  std::size_t messages() const { return count_; }
+  std::size_t messages() const { return messages_.size(); }
 
   // How many of the steps are messages.
   std::size_t add(std::vector<canvas::Step> steps) {
-    const std::size_t before = count_;
+    const std::size_t before = messages();
     for (canvas::Step& step : steps) {
       if (const auto* out = std::get_if<Outgoing>(&step)) {
         bytes_ += out->message.body.size() + out->message.headers.size();
-        ++count_;
         messages_.push_back(std::move(step));
       } else {
         stores_.push_back(std::move(step));
       }
     }
-    return count_ - before;
+    return messages() - before;
   }
 
   std::vector<canvas::Step> in_order() && {
@@ -46,7 +45,7 @@ class StepsPart {
 
  private:
   std::vector<canvas::Step> stores_, messages_;
-  std::size_t count_ = 0, bytes_ = 0;
+  std::size_t bytes_ = 0;
 };
 
 ResultNodePtr task_node(std::string id, bool ignored) {
@@ -160,8 +159,10 @@ std::vector<AsyncResult> Client::apply_all(const std::vector<Signature>& signatu
   }
   if (messages == 0) return results;
   ClientCore::Sending sending(*core_, messages);
-  for (StepsPart& part : parts)
-    if (part.messages() > 0) sending.send(std::move(part).in_order(), part.messages());
+  for (StepsPart& part : parts) {
+    const std::size_t count = part.messages();
+    if (count > 0) sending.send(std::move(part).in_order(), count);
+  }
   sending.finish();
   return results;
 }
