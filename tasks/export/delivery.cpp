@@ -3,11 +3,11 @@
 #include "protocol/uuid.hpp"
 #include "tasks/engines/http.hpp"
 #include "tasks/export/output_file.hpp"
-#include "tasks/export/spool.hpp"
 #include "tasks/store/digest.hpp"
 #include "tasks/store/outbox.hpp"
 #include "tasks/store/slot_database.hpp"
 #include "tasks/store/text_values.hpp"
+#include "tasks/store/unnamed_file.hpp"
 
 #include <boost/url/parse.hpp>
 #include <boost/url/url.hpp>
@@ -152,7 +152,7 @@ void deliver_export(Context& context, Database& database, Storage& storage, cons
   const auto endpoint = read_endpoint(named->second);
   if (!endpoint) fail("DeliveryRefused", "export_endpoints." + named->first + ": " + endpoint.error().what);
 
-  const Spool spool;
+  const UnnamedFile spool;
   fetch(storage, *delivery, spool.path());
   const HttpResult result = http_fetch(request_for(*delivery, *endpoint, spool.path()),
                                        [&] { return context.soft_limit_exceeded(); });

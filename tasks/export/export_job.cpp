@@ -2,11 +2,11 @@
 
 #include "protocol/uuid.hpp"
 #include "tasks/export/selection.hpp"
-#include "tasks/export/spool.hpp"
 #include "tasks/store/audit.hpp"
 #include "tasks/store/digest.hpp"
 #include "tasks/store/slot_database.hpp"
 #include "tasks/store/text_values.hpp"
+#include "tasks/store/unnamed_file.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -130,7 +130,7 @@ class Run {
     if (job.status == "CANCELLED") return read_result(database_, id_);
     if (job.status == "COMPLETED") return delivered();
     begin();
-    const Spool spool;
+    const UnnamedFile spool;
     if (!write(job, spool.path())) return read_result(database_, id_);
     const auto file = open_file(spool.path());
     const StoredObject stored = storage_.put_as(*file, "exports/" + id_ + "/" + job.file_name, max_file);

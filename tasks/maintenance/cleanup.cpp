@@ -3,8 +3,6 @@
 #include "tasks/validation/approvals.hpp"
 
 #include <chrono>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 namespace celeriac {
@@ -69,23 +67,9 @@ Json cleanup_failed_tasks(Database& database, int days_to_keep) {
       {"status", "success"}, {"cleaned_keys", total}, {"by_table", by_table}, {"cleaned_at", now(database)}};
 }
 
-Json cleanup_temp_files(const std::string& storage_root, int hours_to_keep) {
-  namespace fs = std::filesystem;
-  if (is_bucket(storage_root)) return {{"status", "success"}, {"deleted_files", 0}};  // it has none
-  const auto folder =
-      fs::path(storage_root.starts_with("file://") ? storage_root.substr(7) : storage_root) / "temp";
-  const auto oldest = fs::file_time_type::clock::now() - std::chrono::hours(hours_to_keep);
-  int deleted = 0;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-    std::error_code gone;  // another cleaner was faster
-    const auto written = fs::last_write_time(entry->path(), gone);
-    if (gone || written > oldest || !entry->is_regular_file(gone)) continue;
-    deleted += fs::remove(entry->path(), gone);
-  }
-  if (error && error != std::errc::no_such_file_or_directory)
-    throw StorageError(StorageFailure::io, folder.string() + ": " + error.message());
-  return {{"status", "success"}, {"deleted_files", deleted}};
+Json cleanup_temp_files(Database& database, Storage& storage, int hours_to_keep) {
+  const int swept = storage.sweep(std::chrono::hours(hours_to_keep));
+  return {{"status", "success"}, {"deleted_files", swept}, {"cleaned_at", now(database)}};
 }
 
 Json mend(Database& database) {

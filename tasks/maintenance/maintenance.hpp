@@ -17,8 +17,9 @@ Json cleanup_old_exports(Database& database, Storage& storage, int days_to_keep)
 // Rows that only say that something is over: expired keys, sent effects, closed dead letters, expired
 // sessions and links. {"status", "cleaned_keys", "by_table", "cleaned_at"}.
 Json cleanup_failed_tasks(Database& database, int days_to_keep);
-// Temporary files that a killed process left below `storage_root`. {"status", "deleted_files", "cleaned_at"}.
-Json cleanup_temp_files(const std::string& storage_root, int hours_to_keep);
+// What killed processes left in the storage: temporary files, unfinished uploads. {"status", "deleted_files",
+// "cleaned_at"}.
+Json cleanup_temp_files(Database& database, Storage& storage, int hours_to_keep);
 
 // Jobs whose process vanished without a word are marked failed, approvals past their time expired, stale
 // exports made due again. {"lost_jobs", "lost_exports", "expired_approvals"}.

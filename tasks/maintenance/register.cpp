@@ -58,8 +58,8 @@ void register_maintenance(App& app, const MaintenanceConfig& config) {
   const auto cleanup_failed = [](Context&, Database& db, Storage&, int days) {
     return cleanup_failed_tasks(db, days);
   };
-  const auto cleanup_temp = [root = config.storage_root](Context&, Database&, Storage&, int hours) {
-    return cleanup_temp_files(root, hours);
+  const auto cleanup_temp = [](Context&, Database& db, Storage& storage, int hours) {
+    return cleanup_temp_files(db, storage, hours);
   };
   const auto health = [root = config.storage_root](Context&, Database& db, Storage& storage, int) {
     return health_check(db, storage, root);

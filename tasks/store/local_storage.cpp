@@ -184,6 +184,23 @@ class LocalStorage : public Storage {
     fail(path.string(), errno);
   }
 
+  int sweep(std::chrono::seconds age) override {
+    namespace fs = std::filesystem;
+    const auto folder = root_ / "temp";
+    const auto oldest = fs::file_time_type::clock::now() - age;
+    int removed = 0;
+    std::error_code error;
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+      std::error_code gone;  // another sweep was faster
+      const auto written = fs::last_write_time(entry->path(), gone);
+      if (gone || written > oldest || !entry->is_regular_file(gone)) continue;
+      removed += fs::remove(entry->path(), gone);
+    }
+    if (error && error != std::errc::no_such_file_or_directory)
+      throw StorageError(StorageFailure::io, folder.string() + ": " + error.message());
+    return removed;
+  }
+
  private:
   static StoredObject receive(Reader& source, TemporaryFile& temporary, std::uint64_t max_bytes) {
     Sha256 digest;

@@ -1,9 +1,11 @@
 #include "tasks/store/s3_storage.hpp"
 
+#include "protocol/time.hpp"
 #include "tasks/engines/http.hpp"
 #include "tasks/store/digest.hpp"
 #include "tasks/store/object_key.hpp"
 #include "tasks/store/s3_signature.hpp"
+#include "tasks/store/unnamed_file.hpp"
 
 #include <unistd.h>
 
@@ -13,7 +15,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
@@ -39,7 +40,8 @@ constexpr auto first_pause = 200ms;
 }
 
 struct Bucket {
-  std::string origin, path;  // "https://host:port", "/bucket/prefix/" encoded
+  std::string origin, name, path;  // "https://host:port", "/bucket" and "/bucket/prefix/" encoded
+  std::string prefix;              // "prefix/", of every key
   S3Access access;
 };
 
@@ -57,7 +59,10 @@ Bucket read_bucket(const std::string& text) {
   std::string path = parsed->path();
   while (path.ends_with('/')) path.pop_back();
   if (path.size() < 2) refuse("the URL names no bucket");
+  const auto slash = std::min(path.find('/', 1), path.size());
+  out.name = encode_s3_path(path.substr(0, slash));
   out.path = encode_s3_path(path + "/");
+  if (slash < path.size()) out.prefix = path.substr(slash + 1) + "/";
   out.access.key = parsed->user(), out.access.secret = parsed->password();
   if (out.access.key.empty()) {
     out.access.key = environment("AWS_ACCESS_KEY_ID");
@@ -74,31 +79,21 @@ Bucket read_bucket(const std::string& text) {
 // What an object is made of before its name is known: a file here, and its digest.
 class Spooled {
  public:
-  Spooled(Reader& source, std::uint64_t max_bytes)
-      : path_((std::filesystem::temp_directory_path() / "celeriac-s3-XXXXXX").string()) {
-    const int fd = ::mkstemp(path_.data());
-    file_ = fd < 0 ? nullptr : ::fdopen(fd, "w+b");
-    if (!file_) fail();
-    try {
-      receive(source, max_bytes);
-    } catch (...) {
-      remove();
-      throw;
-    }
-  }
-  ~Spooled() { remove(); }
-  Spooled(const Spooled&) = delete;
-  Spooled& operator=(const Spooled&) = delete;
+  Spooled(Reader& source, std::uint64_t max_bytes) { receive(source, max_bytes); }
 
-  const std::string& path() const { return path_; }
+  std::string path() const { return file_.path(); }
   std::uint64_t size() const { return size_; }
   const std::string& sha256() const { return sha256_; }
 
-  std::string part(std::uint64_t offset, std::uint64_t length) {
+  std::string part(std::uint64_t offset, std::uint64_t length) const {
     std::string bytes(std::min(length, size_ - offset), '\0');
-    if (::fseeko(file_, static_cast<off_t>(offset), SEEK_SET) != 0 ||
-        std::fread(bytes.data(), 1, bytes.size(), file_) != bytes.size())
-      fail();
+    for (std::size_t got = 0; got < bytes.size();) {
+      const auto count = ::pread(file_.fd(), bytes.data() + got, bytes.size() - got,
+                                 static_cast<off_t>(offset + got));
+      if (count == 0) throw StorageError(StorageFailure::io, "a temporary file became shorter");
+      if (count < 0 && errno != EINTR) fail();
+      if (count > 0) got += static_cast<std::size_t>(count);
+    }
     return bytes;
   }
 
@@ -111,22 +106,23 @@ class Spooled {
       if (size_ > max_bytes)
         throw StorageError(StorageFailure::too_large, "more than " + std::to_string(max_bytes) + " bytes");
       digest.update({buffer.data(), count});
-      if (std::fwrite(buffer.data(), 1, count, file_) != count) fail();
+      write({buffer.data(), count});
     }
-    if (std::fflush(file_) != 0) fail();
     sha256_ = digest.hex();
   }
-  void remove() noexcept {
-    if (file_) std::fclose(file_);
-    file_ = nullptr;
-    ::unlink(path_.c_str());
+  void write(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const auto count = ::write(file_.fd(), bytes.data(), bytes.size());
+      if (count < 0 && errno != EINTR) fail();
+      if (count > 0) bytes.remove_prefix(static_cast<std::size_t>(count));
+    }
   }
-  [[noreturn]] void fail() const {
-    throw StorageError(StorageFailure::io, path_ + ": " + std::generic_category().message(errno));
+  [[noreturn]] static void fail() {
+    throw StorageError(StorageFailure::io, "a temporary file: " + std::generic_category().message(errno));
   }
 
-  std::string path_, sha256_;
-  std::FILE* file_ = nullptr;
+  UnnamedFile file_;
+  std::string sha256_;
   std::uint64_t size_ = 0;
 };
 
@@ -279,6 +275,36 @@ class S3Storage : public Storage {
                        static_cast<int>(valid.count()), std::chrono::system_clock::now());
   }
 
+  int sweep(std::chrono::seconds age) override {
+    const double oldest = unix_now() - static_cast<double>(age.count());
+    const Bucket& bucket = s3_.bucket();
+    std::string key_marker, id_marker;
+    int removed = 0;
+    for (;;) {
+      const HttpResponse response = s3_.ask(
+          request_of("GET"), bucket.name,
+          "key-marker=" + url_encode(key_marker) + "&prefix=" + url_encode(bucket.prefix) +
+              "&upload-id-marker=" + url_encode(id_marker) + "&uploads=");
+      must_exist(response, bucket.name);
+      pugi::xml_document document;
+      document.load_buffer(response.body.data(), response.body.size());
+      const auto list = document.child("ListMultipartUploadsResult");
+      if (!list) throw StorageError(StorageFailure::io, bucket.name + ": the server lists no uploads");
+      for (const auto upload : list.children("Upload")) {
+        const auto begun = parse_iso8601(upload.child_value("Initiated"));
+        const std::string key = upload.child_value("Key");
+        if (!begun || *begun > oldest || !key.starts_with(bucket.prefix)) continue;
+        s3_.ask(request_of("DELETE"), bucket.name + encode_s3_path("/" + key),
+                "uploadId=" + url_encode(upload.child_value("UploadId")));
+        ++removed;
+      }
+      const std::string key = list.child_value("NextKeyMarker"), id = list.child_value("NextUploadIdMarker");
+      const bool further = key != key_marker || id != id_marker;
+      if (std::string_view(list.child_value("IsTruncated")) != "true" || !further) return removed;
+      key_marker = key, id_marker = id;
+    }
+  }
+
  private:
   static StoredObject named(std::string key, const Spooled& spooled) {
     StoredObject stored;
@@ -324,7 +350,7 @@ class S3Storage : public Storage {
       try {
         s3_.ask(request_of("DELETE"), path, upload);  // parts that nobody completes cost money
       } catch (const StorageError&) {
-        // The first failure is the one to tell of; the bucket's own rule removes what is left.
+        // The first failure is the one to tell of; sweep() removes what is left.
       }
       throw;
     }

@@ -154,11 +154,11 @@ TEST_CASE("old exports, keys and temporary files go, young ones stay") {
   CHECK(cleanup_failed_tasks(desk.database, 3).at("by_table").at("outbox") == 1);
   const auto left = std::filesystem::path(desk.stage.config.storage_root) / "temp" / "put.left";
   std::ofstream(left) << "x";
-  CHECK(cleanup_temp_files(desk.stage.config.storage_root, 24).at("deleted_files") == 0);
+  CHECK(cleanup_temp_files(desk.database, *desk.storage, 24).at("deleted_files") == 0);
   std::filesystem::last_write_time(left,
                                    std::filesystem::file_time_type::clock::now() - std::chrono::hours(25));
-  CHECK(cleanup_temp_files(desk.stage.config.storage_root, 24).at("deleted_files") == 1);
-  CHECK(cleanup_temp_files("/nowhere/at/all", 24).at("deleted_files") == 0);
+  CHECK(cleanup_temp_files(desk.database, *desk.storage, 24).at("deleted_files") == 1);
+  CHECK(cleanup_temp_files(desk.database, *make_storage("/nowhere/at/all"), 24).at("deleted_files") == 0);
 }
 
 TEST_CASE("failed exports are sent again later each time, schedules make one job for each time") {
