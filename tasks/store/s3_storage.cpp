@@ -88,8 +88,8 @@ class Spooled {
   std::string part(std::uint64_t offset, std::uint64_t length) const {
     std::string bytes(std::min(length, size_ - offset), '\0');
     for (std::size_t got = 0; got < bytes.size();) {
-      const auto count = ::pread(file_.fd(), bytes.data() + got, bytes.size() - got,
-                                 static_cast<off_t>(offset + got));
+      const auto count =
+          ::pread(file_.fd(), bytes.data() + got, bytes.size() - got, static_cast<off_t>(offset + got));
       if (count == 0) throw StorageError(StorageFailure::io, "a temporary file became shorter");
       if (count < 0 && errno != EINTR) fail();
       if (count > 0) got += static_cast<std::size_t>(count);
@@ -281,10 +281,10 @@ class S3Storage : public Storage {
     std::string key_marker, id_marker;
     int removed = 0;
     for (;;) {
-      const HttpResponse response = s3_.ask(
-          request_of("GET"), bucket.name,
-          "key-marker=" + url_encode(key_marker) + "&prefix=" + url_encode(bucket.prefix) +
-              "&upload-id-marker=" + url_encode(id_marker) + "&uploads=");
+      const HttpResponse response =
+          s3_.ask(request_of("GET"), bucket.name,
+                  "key-marker=" + url_encode(key_marker) + "&prefix=" + url_encode(bucket.prefix) +
+                      "&upload-id-marker=" + url_encode(id_marker) + "&uploads=");
       must_exist(response, bucket.name);
       pugi::xml_document document;
       document.load_buffer(response.body.data(), response.body.size());

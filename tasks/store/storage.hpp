@@ -65,8 +65,8 @@ class Storage {
   // An address from which anybody may read the object for a while; "" when the store has none to give.
   virtual std::string signed_url(std::string_view uri, std::chrono::seconds valid);
 
-  // Removes what writes left behind that were killed in the middle, if it is older than `age`; says how much it
-  // was. A write takes minutes: what is hours old has nobody who goes on with it.
+  // Removes what writes left behind that were killed in the middle, if it is older than `age`; says how much
+  // it was. A write takes minutes: what is hours old has nobody who goes on with it.
   virtual int sweep(std::chrono::seconds age) = 0;
 
   // The whole object in memory, bounded by `max_bytes`.

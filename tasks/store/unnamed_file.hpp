@@ -18,10 +18,13 @@ class UnnamedFile {
  public:
   // In TMPDIR. Throws StorageError.
   UnnamedFile() {
-    std::string name = (std::filesystem::temp_directory_path() / "celeriac-XXXXXX").string();
-    fd_ = ::mkostemp(name.data(), O_CLOEXEC);
+    std::error_code missing;
+    std::string name = (std::filesystem::temp_directory_path(missing) / "celeriac-XXXXXX").string();
+    fd_ = missing ? -1 : ::mkostemp(name.data(), O_CLOEXEC);
     if (fd_ < 0)
-      throw StorageError(StorageFailure::io, name + ": " + std::generic_category().message(errno));
+      throw StorageError(StorageFailure::io,
+                         "a temporary file: " + (missing ? "TMPDIR: " + missing.message()
+                                                         : std::generic_category().message(errno)));
     ::unlink(name.c_str());
   }
   ~UnnamedFile() { ::close(fd_); }

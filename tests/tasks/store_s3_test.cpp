@@ -1,5 +1,6 @@
 // Storage in a bucket: against a server that does what servers do and worse, and, where CELERIAC_VERSITYGW
 // names one, against a real one that checks every signature (suite "server").
+#include "protocol/time.hpp"
 #include "tasks/engines/http.hpp"
 #include "tasks/store/digest.hpp"
 #include "tasks/store/s3_signature.hpp"
@@ -9,6 +10,7 @@
 #include <doctest/doctest.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,7 +99,45 @@ class S3Server {
   pid_t pid_ = -1;
 };
 
+// This program once more, uploading one large object.
+class Uploader {
+ public:
+  Uploader(const std::string& url, const std::string& key) {
+    ::setenv("CELERIAC_UPLOAD_URL", url.c_str(), 1);
+    ::setenv("CELERIAC_UPLOAD_KEY", key.c_str(), 1);
+    char program[] = "/proc/self/exe", only[] = "--test-case=uploads for another";
+    char* const arguments[] = {program, only, nullptr};
+    const int failed = ::posix_spawn(&pid_, program, nullptr, nullptr, arguments, environ);
+    ::unsetenv("CELERIAC_UPLOAD_URL");
+    REQUIRE(failed == 0);
+  }
+  void kill() const {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+
+ private:
+  pid_t pid_ = -1;
+};
+
+// Where versitygw keeps the parts of unfinished uploads.
+bool any_part(const std::filesystem::path& bucket) {
+  std::error_code changing;
+  for (std::filesystem::recursive_directory_iterator entry(bucket / ".sgwtmp", changing), end;
+       !changing && entry != end; entry.increment(changing)) {
+    std::error_code gone;
+    if (entry->is_regular_file(gone) && entry->path().filename() == "1") return true;
+  }
+  return false;
+}
+
 }  // namespace
+
+TEST_CASE("uploads for another" * doctest::skip(std::getenv("CELERIAC_UPLOAD_URL") == nullptr)) {
+  const std::string bytes = large_object();
+  bucket_at(std::getenv("CELERIAC_UPLOAD_URL"))
+      ->put_as(*read_memory(bytes), std::getenv("CELERIAC_UPLOAD_KEY"), 1u << 30);
+}
 
 TEST_CASE("a signed address is the one of Amazon's own example") {
   // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
@@ -167,6 +207,62 @@ TEST_CASE("an upload in parts that fails is taken back") {
   }
 }
 
+TEST_CASE("uploads that nobody goes on with are swept away, page after page; young and foreign ones stay") {
+  std::mutex mutex;
+  std::vector<std::string> removed;
+  const auto upload = [](const std::string& key, const std::string& id, const std::string& begun) {
+    return "<Upload><Key>" + key + "</Key><UploadId>" + id + "</UploadId><Initiated>" + begun +
+           "</Initiated></Upload>";
+  };
+  ScriptedServer server([&](const Received& got, Connection& to) {
+    if (got.method == "DELETE") {
+      const std::lock_guard lock(mutex);
+      removed.push_back(got.target);
+      return to.reply(removed.size() == 1 ? 404 : 204, "");  // another sweep was faster
+    }
+    CHECK(got.target.starts_with("/bucket?key-marker="));
+    CHECK(got.target.find("&prefix=invoices%2F&") != std::string::npos);
+    const std::string head = "<ListMultipartUploadsResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">";
+    const bool first = got.target.find("key-marker=&") != std::string::npos;
+    to.reply(200, first ? head +
+                              "<IsTruncated>true</IsTruncated><NextKeyMarker>invoices/b c</NextKeyMarker>"
+                              "<NextUploadIdMarker>u 2</NextUploadIdMarker>" +
+                              upload("invoices/a", "u/1", "2024-05-01T10:00:00.000Z") +
+                              upload("invoices/b c", "u 2", "2024-05-01T10:00:00Z") +
+                              "</ListMultipartUploadsResult>"
+                        : head + "<IsTruncated>false</IsTruncated>" +
+                              upload("invoices/young", "u3", format_iso8601(unix_now())) +
+                              upload("others/x", "u4", "2024-05-01T10:00:00.000Z") +
+                              upload("invoices/odd", "u5", "no date") + "</ListMultipartUploadsResult>");
+  });
+  CHECK(bucket_at(server.url())->sweep(1h) == 2);
+  CHECK(removed == std::vector<std::string>{"/bucket/invoices/a?uploadId=u%2F1",
+                                            "/bucket/invoices/b%20c?uploadId=u%202"});
+
+  ScriptedServer odd([](const Received&, Connection& to) { to.reply(200, "<html>hello</html>"); });
+  CHECK(failure_of([&] { bucket_at(odd.url())->sweep(1h); }) == StorageFailure::io);
+}
+
+TEST_CASE("what waits to be sent has no name that a killed process could leave") {
+  std::string folder = (std::filesystem::temp_directory_path() / "celeriac-s3-spool-XXXXXX").string();
+  REQUIRE(::mkdtemp(folder.data()));
+  ::setenv("TMPDIR", folder.c_str(), 1);
+  std::atomic<bool> empty{false};
+  ScriptedServer server([&](const Received& got, Connection& to) {
+    empty = std::filesystem::is_empty(folder);
+    to.reply(200, "");
+    CHECK(got.body == "abc");
+  });
+  bucket_at(server.url())->put_as(*read_memory("abc"), "exports/x", 100);
+  CHECK(empty);
+  ::setenv("TMPDIR", "/nowhere/at/all", 1);
+  const auto kind =
+      failure_of([&] { bucket_at(server.url())->put_as(*read_memory("abc"), "exports/x", 100); });
+  ::unsetenv("TMPDIR");
+  CHECK(kind == StorageFailure::io);
+  std::filesystem::remove_all(folder);
+}
+
 TEST_CASE("an object that is replaced while it is read is not mixed") {
   std::atomic<int> page{0};
   const std::string half(4u << 20, 'x');
@@ -221,6 +317,32 @@ TEST_SUITE("server" * doctest::skip(std::getenv("CELERIAC_VERSITYGW") == nullptr
     CHECK(answer->body == "abc");
     request.url.back() = request.url.back() == '0' ? '1' : '0';
     CHECK(http_fetch(request)->status == 403);
+  }
+
+  TEST_CASE("a process killed in the middle of an upload leaves no object, and its parts are swept away") {
+    const S3Server server;
+    const auto storage = bucket_at(server.url());
+    const std::string key = "exports/large", bytes = large_object(), uri = "storage://" + key;
+    int left = 0;
+    for (int attempt = 0; left == 0; ++attempt) {
+      REQUIRE(attempt < 20);  // each upload so far was whole before its process died
+      const Uploader uploader(server.url(), key);
+      // No listing tells of an upload that ended: this one has begun.
+      while (!storage->exists(uri) && !any_part(server.bucket())) std::this_thread::sleep_for(1ms);
+      uploader.kill();
+      left = storage->exists(uri) ? 0 : storage->sweep(0s);
+      if (storage->exists(uri)) {
+        CHECK(storage->get(uri, 1u << 30) == bytes);
+        storage->remove(uri);
+      }
+      storage->sweep(0s);
+    }
+    CHECK(left == 1);
+    CHECK_FALSE(any_part(server.bucket()));
+    CHECK_FALSE(storage->exists(uri));
+    storage->put_as(*read_memory(bytes), key, 1u << 30);
+    CHECK(storage->get(uri, 1u << 30) == bytes);
+    CHECK(storage->sweep(0s) == 0);
   }
 
   TEST_CASE("a wrong secret is refused") {
