@@ -1,5 +1,5 @@
-// Fills TaskHeaders from the text of a header object, or from the decoded body of protocol 1. Internal to
-// read_task.
+// Fills TaskHeaders from the text of a header object, or from the decoded body of protocol 1: what
+// read_task is made of, for those who need no body.
 #pragma once
 
 #include "protocol/json.hpp"

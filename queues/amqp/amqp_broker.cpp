@@ -1,6 +1,5 @@
 #include "queues/amqp/amqp_broker.hpp"
 
-#include "protocol/json.hpp"
 #include "protocol/time.hpp"
 #include "queues/amqp/broadcasts.hpp"
 #include "queues/amqp/consumption.hpp"
@@ -8,24 +7,11 @@
 
 #include <spdlog/spdlog.h>
 #include <boost/asio/post.hpp>
-#include <cmath>
 
 namespace celeriac::amqp {
 namespace {
 
 constexpr int not_found = 404;
-
-// Seconds until the message's ETA, whole ones, as kombu counts them; 0: none to wait for.
-std::int64_t seconds_to_eta(const Message& message) {
-  if (message.headers.find("\"eta\": \"") == std::string::npos) return 0;
-  const auto headers = parse_json(message.headers);
-  if (!headers || !headers->is_object()) return 0;
-  const auto eta = headers->find("eta");
-  if (eta == headers->end() || !eta->is_string()) return 0;
-  const auto time = parse_iso8601(eta->get<std::string>());
-  if (!time) return 0;
-  return static_cast<std::int64_t>(std::max(0.0, std::floor(*time - unix_now())));
-}
 
 }  // namespace
 
@@ -201,7 +187,7 @@ class AmqpBroker::Impl : public std::enable_shared_from_this<Impl> {
     // A retry carries the exchange and key that it came with, those of kombu's delay among them.
     const std::string queue(delayed::plain_key(message.properties.routing_key));
     const bool quorum = publishing_topology.is_quorum(queue) || consuming_topology.is_quorum(queue);
-    const auto delay = quorum && options.detect_quorum ? seconds_to_eta(message) : 0;
+    const auto delay = quorum && options.detect_quorum ? delayed::seconds_to_eta(message, unix_now()) : 0;
     if (delay > 0) {
       auto self = shared_from_this();
       return publishing_topology.ensure_delayed(

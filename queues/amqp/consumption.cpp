@@ -2,6 +2,7 @@
 
 #include "protocol/json.hpp"
 #include "protocol/time.hpp"
+#include "queues/amqp/delayed_delivery.hpp"
 #include "queues/amqp/reply_codes.hpp"
 
 #include <spdlog/spdlog.h>
@@ -19,8 +20,6 @@ constexpr std::chrono::milliseconds longest_reopen_pause{5000};
 constexpr unsigned first_slack = 8, most_slack = 512;
 // A server that was killed brings back messages without knowing that it had delivered them.
 constexpr std::chrono::seconds unmarked_time{60};
-
-bool has_eta(const Message& message) { return message.headers.find("\"eta\": \"") != std::string::npos; }
 
 }  // namespace
 
@@ -249,7 +248,7 @@ void Consumption::delivered(ConsumingChannel& channel, const std::string& queue,
   reopen_pause_ = std::chrono::milliseconds(0);
   if (paused_) return channel.reject(incoming.tag, true);
   // What came on top of the window and does not wait goes back, for others to take.
-  if (slack_out_ && held_.size() - deferred_ >= window_ && !has_eta(incoming.message)) {
+  if (slack_out_ && held_.size() - deferred_ >= window_ && !delayed::eta_of(incoming.message)) {
     slack_ = 0;
     turn_soon();
     return channel.reject(incoming.tag, true);

@@ -1,6 +1,9 @@
 #include "queues/amqp/delayed_delivery.hpp"
 
+#include "protocol/task_fields.hpp"
+
 #include <algorithm>
+#include <cmath>
 
 namespace celeriac::amqp::delayed {
 
@@ -42,6 +45,23 @@ std::string_view plain_key(std::string_view routing_key) {
   for (std::size_t i = 0; i < prefix; i += 2)
     if ((routing_key[i] != '0' && routing_key[i] != '1') || routing_key[i + 1] != '.') return routing_key;
   return routing_key.substr(prefix);
+}
+
+std::optional<double> eta_of(const Message& message) {
+  TaskHeaders headers;
+  bool has_task = false;
+  // Whatever the body is made of: signed and compressed ones have their headers in the open.
+  if (!TaskFields(headers).read(message.headers, has_task).empty()) return std::nullopt;
+  if (has_task) return headers.eta;
+  const auto task = read_task(message, {message.content_type});
+  return task ? task->eta : std::nullopt;
+}
+
+std::int64_t seconds_to_eta(const Message& message, double now) {
+  const auto eta = eta_of(message);
+  if (!eta) return 0;
+  return static_cast<std::int64_t>(
+      std::clamp(std::floor(*eta - now), 0.0, static_cast<double>(most_seconds)));
 }
 
 }  // namespace celeriac::amqp::delayed

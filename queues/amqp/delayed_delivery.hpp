@@ -4,8 +4,10 @@
 #pragma once
 
 #include "protocol/json.hpp"
+#include "protocol/message.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -25,5 +27,11 @@ Json queue_arguments(int level, std::string_view queue_type);  // "quorum" or "c
 std::string routing_key(std::int64_t seconds, std::string_view routing_key);
 // The other way round, for a message that came through there; any other key stays as it is.
 std::string_view plain_key(std::string_view routing_key);
+
+// When a task message asks to be run, as Unix time; protocol 1 has it in its body. Empty: at once, or it is
+// no task that we can read.
+std::optional<double> eta_of(const Message& message);
+// Until then, in whole seconds, as kombu counts them; 0: nothing to wait for.
+std::int64_t seconds_to_eta(const Message& message, double now);
 
 }  // namespace celeriac::amqp::delayed

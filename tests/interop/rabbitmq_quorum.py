@@ -1,5 +1,9 @@
 """Quorum queues over RabbitMQ: an ETA waits in kombu's celery_delayed_* queues, whichever side sends it, and Python
-workers and ours take each other's; where it arrives early, the worker waits for the rest."""
+workers and ours take each other's; where it arrives early, the worker waits for the rest. A client that knows nothing of
+delayed delivery sends its ETAs straight into the queue: the worker holds them all, and what is due beside them runs.
+
+Every client here asks for publisher confirms: RabbitMQ throws away what it has not handled yet when a client ends.
+"""
 import os
 import sys
 import time
@@ -8,7 +12,7 @@ import stage
 from celery import Celery
 from kombu import Exchange, Queue
 
-options = stage.arguments(wait=10)
+options = stage.arguments(wait=10, rounds=5)
 SOURCE = """
 from celery import Celery
 from kombu import Exchange, Queue
@@ -17,7 +21,7 @@ app = Celery("quorum", broker=os.environ["BROKER"], backend=os.environ["RESULTS"
 app.conf.update(task_queues=[Queue("far", Exchange("far", type="topic"), routing_key="far",
                                    queue_arguments={"x-queue-type": "quorum"})],
                 task_default_queue="far", broker_native_delayed_delivery_queue_type="classic",
-                broker_connection_retry_on_startup=True)
+                broker_connection_retry_on_startup=True, broker_transport_options={"confirm_publish": True})
 @app.task(name="interop.again_in", bind=True)
 def again_in(self, value, seconds):
     if self.request.retries == 0:
@@ -63,6 +67,9 @@ with stage.Stage() as s:
         return done.stdout.split()
 
     reader = Celery("reader", broker=server.url(), backend=results.url())
+    far = Exchange("far", type="topic", no_declare=True)
+    reader.conf.update(task_queues=[Queue("far", far, routing_key="far", no_declare=True)],
+                       broker_transport_options={"confirm_publish": True})
 
     def value(task_id):
         return reader.AsyncResult(task_id).get(timeout=30 + 2 * options.wait)
@@ -100,6 +107,15 @@ with stage.Stage() as s:
     ids = send("print(app.send_task('interop.again_in', ('z', %d), countdown=%d).id)" % (options.wait, options.wait))
     assert value(ids[0]) == "z"
     stage.wait_for(lambda: server.left("far") == 0, 20, "the acknowledgement")
+
+    # Held at the worker: more than a window's worth, again and again, until all of it has run. Each ran once.
+    for _ in range(options.rounds):
+        before = time.time()
+        ids = [reader.send_task("fleet.add", (n, 1), queue="far", countdown=2 if n % 3 else None).id for n in range(60)]
+        stage.wait_for(lambda: effects.client.exists(*("effect:" + i for i in ids)) == 60, 30, "60 runs")
+        assert time.time() - before >= 2
+        stage.wait_for(lambda: server.left("far") == 0, 20, "the acknowledgements")
+        assert {int(v) for v in effects.client.mget("effect:" + i for i in ids)} == {1}
 
     # What is far away lies in the server, not at the worker.
     send("for n in range(5): app.send_task('interop.again_in', ('far', 600))")

@@ -30,6 +30,46 @@ TEST_CASE("a delay is written in front of the routing key, bit by bit, and taken
   CHECK(delayed::plain_key(bits_alone) == bits_alone);
 }
 
+TEST_CASE("when a task asks to be run is read from its headers, however they are written") {
+  const double now = 1800000000;
+  const auto seconds = [&](const std::string& headers) {
+    return delayed::seconds_to_eta(message(headers), now);
+  };
+  CHECK(seconds(R"({"task": "t", "id": "1", "eta": "2027-01-15T08:00:10.900000+00:00"})") == 10);
+  CHECK(seconds(R"({"task":"t","id":"1","eta":"2027-01-15T08:00:10.900000+00:00"})") == 10);
+  CHECK(seconds(R"({"eta" :  "2027-01-15T08:00:10Z", "task": "t", "id": "1"})") == 10);
+  CHECK(seconds(R"({"task": "t", "id": "1", "eta": "2027-01-15T07:59:00+00:00"})") == 0);
+  CHECK(seconds(R"({"task": "t", "id": "1", "eta": "9999-01-01T00:00:00+00:00"})") == delayed::most_seconds);
+}
+
+TEST_CASE("an eta that is an argument, nested or null is none") {
+  const auto none = [](const std::string& headers) { return !delayed::eta_of(message(headers)).has_value(); };
+  CHECK(none(R"({"task": "t", "id": "1", "eta": null})"));
+  CHECK(none(R"({"task": "t", "id": "1"})"));
+  CHECK(none(R"({"task": "t", "id": "1", "eta": null, "kwargsrepr": "{\"eta\": \"2999-01-01T00:00:00\"}"})"));
+  CHECK(none(R"({"task": "t", "id": "1", "stamps": {"eta": "2999-01-01T00:00:00"}})"));
+  CHECK(none(R"({"eta": "2999-01-01T00:00:00"})"));  // no task
+  CHECK(none("not JSON"));
+  Message argument = message(R"({"task":"t","id":"1"})");
+  argument.body = R"([[], {"eta": "2999-01-01T00:00:00"}, {}])";
+  CHECK_FALSE(delayed::eta_of(argument));
+}
+
+TEST_CASE("an eta counts whatever the body is made of") {
+  Message sealed = message(
+      R"({"task": "t", "id": "1", "compression": "application/x-unknown", "eta": "2027-01-15T08:00:10Z"})");
+  sealed.content_type = "application/data";
+  CHECK(delayed::eta_of(sealed) == 1800000010.0);
+}
+
+TEST_CASE("protocol 1 has its eta in the body") {
+  Message old = message("{}");
+  old.body = R"({"task":"t","id":"1","args":[],"kwargs":{"eta":"2999-01-01T00:00:00"},"eta":null})";
+  CHECK_FALSE(delayed::eta_of(old));
+  old.body = R"({"task": "t", "id": "1", "args": [], "kwargs": {}, "eta": "2027-01-15T08:00:10+00:00"})";
+  CHECK(delayed::eta_of(old) == 1800000010.0);
+}
+
 TEST_CASE("what was decided while a message was away is told once, when it comes back") {
   LostDeliveries lost;
   CHECK_FALSE(lost.returned(sent).known);
