@@ -1,7 +1,7 @@
 #include "cli/api_key_command.hpp"
 
 #include "cli/command_line.hpp"
-#include "cli/session.hpp"
+#include "cli/database_session.hpp"
 #include "cli/table.hpp"
 #include "http/api_keys.hpp"
 #include "protocol/json.hpp"
@@ -80,8 +80,7 @@ int api_key_command(CommandContext& context, const Arguments& args) {
   http::NewApiKey wanted;
   std::string url, which;
   bool json = false;
-  options->add_option("--database,--database-url", url,
-                      "postgresql://... (default: the setting database_url)");
+  add_database_option(*options, url);
   options->add_flag("-j,--json", json, "Print JSON");
   auto* make = options->add_subcommand("create", "Make a key and print it, once");
   make->add_option("name", wanted.name, "What it is for")->required();
@@ -106,25 +105,10 @@ int api_key_command(CommandContext& context, const Arguments& args) {
   options->fallthrough();
   for (auto* subcommand : options->get_subcommands({})) subcommand->fallthrough();
   if (const auto code = read_command(context, *options, args)) return *code;
-  if (url.empty()) {
-    auto settings = load_command_settings(context);
-    if (!settings) return exit_code::usage;
-    url = settings->database_url;
-    if (url.empty())
-      return refuse_usage(context, *options,
-                          "no database: give --database-url or set database_url (CELERY_DATABASE_URL)");
-  }
-  Database database(url);
-  try {
+  return with_database(context, *options, url, {}, [&](Database& database) {
     if (make->parsed()) return create(context, database, wanted, json);
     return ls->parsed() ? list(context, database, json) : revoke(context, database, which, json);
-  } catch (const DatabaseError& error) {
-    context.err << "Error: " << error.what() << "\n";
-    return error.kind == SqlFailure::operational ? exit_code::unavailable : exit_code::failure;
-  } catch (const std::runtime_error& error) {
-    context.err << "Error: " << error.what() << "\n";
-    return exit_code::failure;
-  }
+  });
 }
 
 }  // namespace celeriac

@@ -1,7 +1,7 @@
 #include "cli/db_command.hpp"
 
 #include "cli/command_line.hpp"
-#include "cli/session.hpp"
+#include "cli/database_session.hpp"
 #include "cli/table.hpp"
 #include "protocol/json.hpp"
 #include "tasks/store/migrate.hpp"
@@ -78,8 +78,7 @@ int db_command(CommandContext& context, const Arguments& args) {
   auto options = command_options("db", "Create, update or check the invoice application's tables.");
   std::string url;
   bool json = false;
-  options->add_option("--database,--database-url", url,
-                      "postgresql://... (default: the setting database_url)");
+  add_database_option(*options, url);
   options->add_flag("-j,--json", json, "Print JSON");
   const auto* to_migrate =
       options->add_subcommand("migrate", "Apply what is pending; several may run at once");
@@ -90,29 +89,14 @@ int db_command(CommandContext& context, const Arguments& args) {
   for (auto* subcommand : options->get_subcommands({})) subcommand->fallthrough();
   if (const auto code = read_command(context, *options, args)) return *code;
 
-  if (url.empty()) {
-    auto settings = load_command_settings(context);
-    if (!settings) return exit_code::usage;
-    url = settings->database_url;
-    if (url.empty()) {
-      return refuse_usage(context, *options,
-                          "no database: give --database-url or set database_url (CELERY_DATABASE_URL)");
-    }
-  }
   // A migration may rightly run for minutes.
-  Database database(url,
-                    {.statement_timeout = std::chrono::milliseconds(0), .application_name = "celeriac db"});
-  try {
+  const Database::Options patient{.statement_timeout = std::chrono::milliseconds(0),
+                                  .application_name = "celeriac db"};
+  return with_database(context, *options, url, patient, [&](Database& database) {
     if (to_migrate->parsed()) return run_migrate(context, database, json);
     if (to_check->parsed()) return run_check(context, database, json);
     return run_status(context, database, json);
-  } catch (const DatabaseError& error) {
-    context.err << "Error: " << error.what() << "\n";
-    return error.kind == SqlFailure::operational ? exit_code::unavailable : exit_code::failure;
-  } catch (const std::runtime_error& error) {
-    context.err << "Error: " << error.what() << "\n";
-    return exit_code::failure;
-  }
+  });
 }
 
 }  // namespace celeriac

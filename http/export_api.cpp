@@ -88,7 +88,7 @@ void Front::add_export_routes() {
                  in_database([queue, request = std::move(request)](
                                  Database& database) { return create_job(database, request, queue); },
                              [this, respond = std::move(respond)](Response response) {
-                               if (response.status == 202) relay();
+                               if (response.status == 202) outbox_->wake();
                                respond(std::move(response));
                              });
                }});

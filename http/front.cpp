@@ -19,7 +19,6 @@ namespace {
 
 constexpr std::uint64_t body_limit = 1u << 20;
 constexpr std::size_t database_threads = 4;
-constexpr int batch = 100, lease_seconds = 60;  // of the outbox
 
 Expected<std::string> key_of(const Settings& settings) {
   if (settings.http_jwt_algorithm != "RS256" || settings.http_jwt_key.empty()) return settings.http_jwt_key;
@@ -62,8 +61,6 @@ Front::Front(boost::asio::io_context& io, const Settings& settings, std::vector<
       rates_(io, settings),
       watch_timer_(io),
       ask_timer_(io),
-      relay_timer_(io),
-      who_("http-" + uuid4()),
       rooms_(io),
       counts_(std::make_unique<Counts>()) {
   add_overview_pages();
@@ -109,6 +106,7 @@ Expected<std::unique_ptr<Front>> Front::create(boost::asio::io_context& io, cons
   else
     front->keeper_problem_ = keeper.error().what;
   front->database_ = std::make_unique<DatabaseThreads>(io, settings.database_url, database_threads);
+  front->outbox_ = std::make_unique<OutboxRelay>(io, *front->database_, *front->broker_);
   front->job_states_ = std::make_unique<JobStates>(io, *front->database_);
   return front;
 }
@@ -127,7 +125,7 @@ Expected<void> Front::start() {
     connected_ = state == BrokerState::connected;
     if (state == BrokerState::lost || state == BrokerState::failed)
       spdlog::error("broker {}: {}", broker_->display_url(), what);
-    if (connected_) relay();
+    outbox_->on_broker(connected_);
   };
   broker_->start(std::move(handlers));
   rates_.start();
@@ -143,22 +141,18 @@ Expected<void> Front::start() {
     results_->start([](BrokerState state, const std::string& what) {
       if (state == BrokerState::lost) spdlog::error("result store: {}", what);
     });
-  relay();
+  outbox_->wake();
   watch_queues();
   return {};
 }
 
 void Front::stop(std::function<void()> done) {
   stopping_ = true;
-  relay_timer_.cancel();
+  outbox_->stop();
   watch_timer_.cancel();
   ask_timer_.cancel();
   const auto disconnect = [this, done = std::move(done)] {
-    broker_->stop([this, done](std::size_t) {
-      if (!settling_ && sent_.empty()) return done();
-      when_settled_ = done;
-      settle_sent();
-    });
+    broker_->stop([this, done](std::size_t) { outbox_->settle(done); });
   };
   server_->stop([this, disconnect] {
     if (!results_) return disconnect();
@@ -364,10 +358,6 @@ void Front::add_action(std::string path, std::string summary,
   router_.add(std::move(route));
 }
 
-void Front::tell(const Request& request, const std::string& what) const {
-  spdlog::info("request {}: {} {}", request.id, request.caller.user_id, what);
-}
-
 void Front::add_query(std::string method, std::string path, Access access, std::string summary,
                       std::function<Response(Database&, const Request&)> work) {
   router_.add({std::move(method), std::move(path), access, std::move(summary),
@@ -391,7 +381,7 @@ void Front::add_order(std::string path, std::string summary,
                  in_database([work, queue = document_queue(), request = std::move(request)](
                                  Database& database) { return work(database, request, queue); },
                              [this, respond = std::move(respond)](Response response) {
-                               if (response.status == 202) relay();
+                               if (response.status == 202) outbox_->wake();
                                respond(std::move(response));
                              });
                }});
@@ -407,75 +397,6 @@ void Front::in_database(std::function<Response(Database&)> work, Respond respond
                     : problem(500, "database-error", "The database refused a statement"));
       });
   if (!taken) respond(problem(503, "busy", "Too many requests are under way").with("Retry-After", "1"));
-}
-
-// ---- the outbox ----
-
-// After each acceptance and every two seconds: what another process left behind is found, too.
-void Front::relay() {
-  if (stopping_) return;
-  if (relaying_) {
-    relay_again_ = true;
-    return;
-  }
-  relay_timer_.expires_after(std::chrono::seconds(2));
-  relay_timer_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) relay();
-  });
-  settle_sent();
-  if (!connected_) return;
-  relaying_ = true;
-  relay_again_ = false;
-  const bool taken = database_->run<std::vector<ClaimedEffect>>(
-      [who = who_](Database& database) { return claim_http_effects(database, who, batch, lease_seconds); },
-      [this](std::vector<ClaimedEffect> rows, const DatabaseError* error) {
-        relaying_ = false;
-        if (error) return spdlog::error("outbox: {}", error->what());
-        const bool more = rows.size() == batch || relay_again_;
-        for (auto& row : rows) publish(std::move(row));
-        if (more) relay();
-      });
-  if (!taken) relaying_ = false;
-}
-
-void Front::publish(ClaimedEffect effect) {
-  const auto failed = [this, id = effect.id](const std::string& why) {
-    spdlog::error("outbox {}: {}", id, why);
-    (void)database_->run<bool>(
-        [id, why](Database& database) {
-          mark_failed(database, id, why);
-          return true;
-        },
-        [id](bool, const DatabaseError* error) {
-          // Its claim runs out in a minute: it is tried again then.
-          if (error) spdlog::error("outbox {}: {}", id, error->what());
-        });
-  };
-  auto message = message_of(effect.payload);
-  if (!message) return failed(message.error().what);
-  broker_->publish(std::move(*message), [this, failed, id = effect.id](const Status& status) {
-    if (!status.ok()) return failed(status.what);
-    sent_.push_back(id);
-    boost::asio::post(io_, [this] { settle_sent(); });
-  });
-}
-
-void Front::settle_sent() {
-  if (settling_ || sent_.empty()) return;
-  const auto ids = std::make_shared<std::vector<std::string>>(std::exchange(sent_, {}));
-  settling_ = database_->run<bool>(
-      [ids](Database& database) {
-        mark_sent(database, *ids);
-        return true;
-      },
-      [this, ids](bool, const DatabaseError* error) {
-        settling_ = false;
-        // Their claims run out in a minute: they are sent once more, under the same ids.
-        if (error) spdlog::error("outbox: {} sent tasks cannot be told so: {}", ids->size(), error->what());
-        if (sent_.empty() && when_settled_) return std::exchange(when_settled_, nullptr)();
-        settle_sent();
-      });
-  if (!settling_) sent_ = std::move(*ids);  // the next relay tries again
 }
 
 }  // namespace celeriac::http

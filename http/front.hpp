@@ -6,6 +6,7 @@
 #include "http/database_threads.hpp"
 #include "http/job_states.hpp"
 #include "http/live_workers.hpp"
+#include "http/outbox_relay.hpp"
 #include "http/pages/forms.hpp"
 #include "http/pages/patience.hpp"
 #include "http/pages/queues.hpp"
@@ -20,7 +21,6 @@
 #include "queues/ledger.hpp"
 #include "queues/queue_keeper.hpp"
 #include "queues/result_backend.hpp"
-#include "tasks/store/outbox.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -72,7 +72,12 @@ class Front final : public Service {
   // What a form of a page does. It comes from a page of ours, and its caller is an administrator.
   void add_action(std::string path, std::string summary,
                   std::function<void(const Request&, const FormValues&, const Respond&)> handle);
-  void tell(const Request& request, const std::string& what) const;  // who did what, to the log
+  // Ends an action with its error ("": it was done) and what is worth keeping, and then answers.
+  using EndAction =
+      std::function<void(const std::string& error, const Json& detail, std::function<void()> answer)>;
+  // Does what a form asks for once its row is written (operator_actions.hpp): pages/actions.cpp.
+  void act(const Request& request, const Respond& respond, std::string action, std::string target,
+           Json detail, std::function<void(const EndAction&)> work);
   std::vector<std::string> queue_names();
   void with_queues(std::vector<std::string> names, Then<std::vector<QueueInfo>> then);
   void with_runs(const LedgerQuery& query, Then<std::vector<LedgerRow>> then);
@@ -113,9 +118,6 @@ class Front final : public Service {
   std::size_t all_listeners() const;
   void find_job(const Caller& caller, const std::string& id,
                 std::function<void(const std::optional<std::string>&, const Response&)> then);
-  void relay();  // rows of the outbox to the broker
-  void publish(ClaimedEffect effect);
-  void settle_sent();  // tells the database which were sent, all of one turn at once
 
   // A route whose handler runs on a database thread. {id} in the path is a UUID.
   void add_query(std::string method, std::string path, Access access, std::string summary,
@@ -135,6 +137,7 @@ class Front final : public Service {
   Router router_;
   std::unique_ptr<DatabaseThreads> database_;
   std::unique_ptr<Broker> broker_;
+  std::unique_ptr<OutboxRelay> outbox_;
   std::unique_ptr<ResultBackend> results_;  // may be null
   std::unique_ptr<Ledger> ledger_;          // null: no ledger_url
   bool ledger_up_ = false;
@@ -145,13 +148,8 @@ class Front final : public Service {
   boost::asio::steady_timer watch_timer_, ask_timer_;
   bool asking_ = false;
   std::unique_ptr<Server> server_;
-  boost::asio::steady_timer relay_timer_;
-  std::string who_;                                           // as whom rows are claimed
   std::set<std::shared_ptr<std::function<void()>>> waiting_;  // answers those who wait for results
-  std::vector<std::string> sent_;                             // not yet told to the database
-  std::function<void()> when_settled_;                        // set by stop()
-  bool settling_ = false;
-  bool connected_ = false, relaying_ = false, relay_again_ = false, stopping_ = false;
+  bool connected_ = false, stopping_ = false;
   static constexpr std::size_t most_listeners = 20000, most_listeners_each = 200;
   Rooms rooms_;
   std::unique_ptr<JobStates> job_states_;

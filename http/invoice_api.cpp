@@ -279,7 +279,7 @@ void Front::take_document(Request request, Respond respond) {
         in_database([this, queue,
                      request](Database& database) { return upload(database, settings_, request, queue); },
                     [this, respond](Response response) {
-                      if (response.status == 202) relay();
+                      if (response.status == 202) outbox_->wake();
                       respond(std::move(response));
                     });
       });

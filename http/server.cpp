@@ -28,8 +28,8 @@ namespace wire = boost::beast::http;
 using asio::ip::tcp;
 
 constexpr std::size_t header_limit = 16384;  // bytes
-constexpr std::chrono::seconds header_patience{15}, body_patience{300}, write_patience{60},
-    linger_patience{5};
+constexpr std::chrono::seconds header_patience{15}, body_patience{30}, upload_patience{300},
+    write_patience{60}, linger_patience{5};
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -67,13 +67,15 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
 
 struct Server::Impl::Session final : Stream, std::enable_shared_from_this<Session> {
   Session(std::shared_ptr<Impl> owner, tcp::socket socket)
-      : server(std::move(owner)), stream(std::move(socket)) {
+      : server(std::move(owner)), stream(std::move(socket)), patience(stream.get_executor()) {
     server->sessions.insert(this);
   }
   ~Session() override { server->left(this); }
 
   std::shared_ptr<Impl> server;
   beast::tcp_stream stream;
+  asio::steady_timer patience;  // with a sender; the stream's own clock would close before we can say so
+  bool late = false;
   beast::flat_buffer buffer{header_limit + 65536};
   std::optional<wire::request_parser<wire::empty_body>> head;
   std::optional<wire::request_parser<wire::string_body>> in_memory;
@@ -91,6 +93,28 @@ struct Server::Impl::Session final : Stream, std::enable_shared_from_this<Sessio
   bool writing = false, ending = false, gone = false;
   std::function<void()> on_closed;
 
+  // Ends what is being read with `late`.
+  void await_sender(std::chrono::seconds time) {
+    late = false;
+    stream.expires_never();
+    patience.expires_after(time);
+    patience.async_wait([weak = weak_from_this()](beast::error_code error) {
+      const auto self = weak.lock();
+      if (error || !self || self->patience.expiry() > asio::steady_timer::clock_type::now()) return;
+      self->late = true;
+      self->stream.cancel();
+    });
+  }
+  void sender_came() { patience.expires_at(asio::steady_timer::time_point::max()); }
+  // What is no HTTP is told so; who has gone hears nothing.
+  void cannot_read(beast::error_code error) {
+    if (error == wire::error::end_of_stream || error == wire::error::partial_message ||
+        error.category() != make_error_code(wire::error::bad_target).category())
+      return close();
+    refuse(problem(400, "bad-request", "The request cannot be read", error.message()));
+  }
+  void too_slow() { refuse(problem(408, "too-slow", "The request did not come in time")); }
+
   void read() {
     head.emplace();
     in_memory.reset();
@@ -102,16 +126,15 @@ struct Server::Impl::Session final : Stream, std::enable_shared_from_this<Sessio
     is_head = false;
     idle = true;
     if (server->closing) return close();
-    stream.expires_after(header_patience);
+    await_sender(header_patience);
     wire::async_read_header(
         stream, buffer, *head, [self = shared_from_this()](beast::error_code error, std::size_t) {
           self->idle = false;
+          self->sender_came();
+          if (self->late && error && self->head->got_some()) return self->too_slow();
           if (error == wire::error::header_limit)
             return self->refuse(problem(431, "header-too-large", "The header is too large"));
-          if (error && error != wire::error::end_of_stream &&
-              error.category() == make_error_code(wire::error::bad_target).category())
-            return self->refuse(problem(400, "bad-request", "The request cannot be read", error.message()));
-          if (error) return self->close();
+          if (error) return self->cannot_read(error);
           self->on_header();
         });
   }
@@ -144,6 +167,7 @@ struct Server::Impl::Session final : Stream, std::enable_shared_from_this<Sessio
   }
 
   void invite(Service::BodyRule rule) {
+    stream.expires_after(write_patience);
     auto go = std::make_shared<wire::response<wire::empty_body>>(wire::status::continue_, 11);
     wire::async_write(stream, *go,
                       [self = shared_from_this(), go, rule](beast::error_code error, std::size_t) {
@@ -152,10 +176,12 @@ struct Server::Impl::Session final : Stream, std::enable_shared_from_this<Sessio
   }
 
   void read_body(Service::BodyRule rule) {
-    stream.expires_after(body_patience);
+    await_sender(rule.to_file ? upload_patience : body_patience);
     auto done = [self = shared_from_this(), rule](beast::error_code error, std::size_t) {
+      self->sender_came();
+      if (self->late && error) return self->too_slow();
       if (error == wire::error::body_limit) return self->too_large(rule.limit);
-      if (error) return self->close();
+      if (error) return self->cannot_read(error);
       self->serve();
     };
     if (!rule.to_file) {
@@ -168,7 +194,10 @@ struct Server::Impl::Session final : Stream, std::enable_shared_from_this<Sessio
     const auto file = server->options.spool_folder + "/celeriac-upload-" + uuid4();
     beast::error_code error;
     in_file->get().body().open(file.c_str(), beast::file_mode::write_new, error);
-    if (error) return refuse(problem(507, "no-space", "The upload cannot be stored", error.message()));
+    if (error) {
+      sender_came();
+      return refuse(problem(507, "no-space", "The upload cannot be stored", error.message()));
+    }
     std::remove(file.c_str());  // known by its descriptor alone: nothing is left behind, however we end
     wire::async_read(stream, buffer, *in_file, std::move(done));
   }

@@ -8,22 +8,6 @@
 namespace celeriac::http {
 namespace {
 
-Json payload_of(const Submission& s) {
-  Json out = Json::object();
-  out["id"] = s.id;
-  out["task"] = s.task;
-  out["queue"] = s.queue;
-  out["user_id"] = s.user_id;
-  // As text: jsonb would round numbers that Python keeps.
-  out["args"] = dump_json(s.args);
-  out["kwargs"] = dump_json(s.kwargs);
-  if (s.eta) out["eta"] = format_iso8601(*s.eta);
-  if (s.expires) out["expires"] = format_iso8601(*s.expires);
-  if (s.priority) out["priority"] = *s.priority;
-  if (!s.traceparent.empty()) out["traceparent"] = s.traceparent;
-  return out;
-}
-
 // Takes the place of its kind; the answer of the one that has it, when there is one.
 std::optional<Json> first_of_its_kind(Database& database, const Submission& s, const Json& answer) {
   const auto name = "unique:" + s.unique_key;
@@ -46,15 +30,39 @@ std::optional<Json> first_of_its_kind(Database& database, const Submission& s, c
 
 }  // namespace
 
-void enqueue(Database& database, const Submission& submission) {
-  database.run("INSERT INTO outbox (id, effect_key, kind, target, payload) VALUES ($1, $2, 'http', $3, $4)",
-               {submission.id, "http:" + submission.id, submission.task, dump_json(payload_of(submission))});
+Json payload_of(const Submission& s) {
+  Json out = Json::object();
+  out["id"] = s.id;
+  out["task"] = s.task;
+  out["queue"] = s.queue;
+  out["user_id"] = s.user_id;
+  // As text: jsonb would round numbers that Python keeps.
+  out["args"] = dump_json(s.args);
+  out["kwargs"] = dump_json(s.kwargs);
+  if (s.eta) out["eta"] = format_iso8601(*s.eta);
+  if (s.expires) out["expires"] = format_iso8601(*s.expires);
+  if (s.priority) out["priority"] = *s.priority;
+  if (!s.traceparent.empty()) out["traceparent"] = s.traceparent;
+  return out;
+}
+
+void enqueue(Database& database, const Submission& submission, const std::string& sender) {
+  database.run(
+      "INSERT INTO outbox (id, effect_key, kind, target, payload, attempts, claimed_by, available_at) VALUES "
+      "($1, $2, 'http', $3, $4, CASE WHEN $5 = '' THEN 0 ELSE 1 END, nullif($5, ''), CASE WHEN $5 = '' THEN "
+      "now() ELSE now() + make_interval(secs => $6::double precision) END)",
+      {submission.id, "http:" + submission.id, submission.task, dump_json(payload_of(submission)), sender,
+       std::to_string(lease_seconds)});
 }
 
 Accepted accept(Database& database, const std::vector<Submission>& submissions, const std::string& key,
-                const std::string& digest, const Json& answer) {
+                const std::string& digest, const Json& answer, const std::string& sender) {
   Accepted accepted;
   accepted.answer = answer;
+  if (key.empty() && submissions.size() == 1 && submissions.front().unique_for <= 0) {
+    enqueue(database, submissions.front(), sender);  // one statement is a transaction
+    return accepted;
+  }
   return database.transaction([&] {
     if (!key.empty()) {
       // A key that has run out is free again.
@@ -88,7 +96,7 @@ Accepted accept(Database& database, const std::vector<Submission>& submissions, 
         if (!key.empty()) database.run("DELETE FROM idempotency_records WHERE idempotency_key = $1", {key});
         return accepted;
       }
-    for (const auto& submission : submissions) enqueue(database, submission);
+    for (const auto& submission : submissions) enqueue(database, submission, sender);
     return accepted;
   });
 }

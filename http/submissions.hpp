@@ -33,13 +33,18 @@ struct Accepted {
   Json answer;  // what the caller is told: the first one's when replayed or not unique
 };
 
+// A row's claim ends after this, and any process sends it.
+inline constexpr int lease_seconds = 60;
+
 // `key` empty: none. `digest` is the SHA-256 of the request. All of `submissions` or none; one that is to be
-// unique comes alone.
+// unique comes alone. `sender`, unless empty, has claimed the new rows already: it sends them itself.
 Accepted accept(Database& database, const std::vector<Submission>& submissions, const std::string& key,
-                const std::string& digest, const Json& answer);
+                const std::string& digest, const Json& answer, const std::string& sender);
 
 // The row of the outbox alone, in the caller's transaction.
-void enqueue(Database& database, const Submission& submission);
+void enqueue(Database& database, const Submission& submission, const std::string& sender = {});
+// As it stands in the outbox.
+Json payload_of(const Submission& submission);
 
 // What the outbox knows of a task.
 struct Known {

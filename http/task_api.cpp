@@ -154,9 +154,12 @@ void Front::send_one(const Request& request, const Json& body, const TaskEntry& 
   submission.user_id = request.caller.user_id;
   submission.traceparent = request.header("traceparent").substr(0, 128);
   const double wait = wanted_wait(request.header("prefer"));
+  const auto fresh = std::make_shared<bool>(false);
   in_database(
-      [submission, key = *key, digest = sha256_hex(request.path + "\n" + request.body)](Database& database) {
-        const auto accepted = accept(database, {submission}, key, digest, queued(submission));
+      [submission, fresh, sender = outbox_->sender(), key = *key,
+       digest = sha256_hex(request.path + "\n" + request.body)](Database& database) {
+        const auto accepted = accept(database, {submission}, key, digest, queued(submission), sender);
+        *fresh = accepted.kind == Accepted::Kind::fresh && !sender.empty();
         const bool refuse = accepted.kind == Accepted::Kind::not_unique && !submission.return_first;
         auto response = accepted_answer(accepted, refuse ? 409 : 202);
         if (response.status == 202)
@@ -164,9 +167,9 @@ void Front::send_one(const Request& request, const Json& body, const TaskEntry& 
               .with("Retry-After", "1");
         return response;
       },
-      [this, wait, respond = std::move(respond)](Response response) {
+      [this, wait, submission, fresh, respond = std::move(respond)](Response response) {
         if (response.status != 202) return respond(std::move(response));
-        relay();
+        *fresh ? outbox_->send({submission}) : outbox_->wake();
         if (wait <= 0 || !results_ || stopping_) return respond(std::move(response));
         const auto id = (*parse_json(response.body))["id"].get<std::string>();
         await_task(id, wait, respond, std::move(response));
@@ -217,13 +220,17 @@ void Front::send_batch(Request request, Respond respond) {
   const bool all = submissions.size() == items->size();
   const Json answer = Json{{"accepted", submissions.size()}, {"tasks", std::move(list)}};
   if (submissions.empty()) return respond(json(422, answer));
+  const auto fresh = std::make_shared<bool>(false);
+  const auto all_of_it = std::make_shared<const std::vector<Submission>>(std::move(submissions));
   in_database(
-      [submissions = std::move(submissions), key = *key, answer, all,
+      [all_of_it, fresh, sender = outbox_->sender(), key = *key, answer, all,
        digest = sha256_hex("batch\n" + request.body)](Database& database) {
-        return accepted_answer(accept(database, submissions, key, digest, answer), all ? 202 : 207);
+        const auto accepted = accept(database, *all_of_it, key, digest, answer, sender);
+        *fresh = accepted.kind == Accepted::Kind::fresh && !sender.empty();
+        return accepted_answer(accepted, all ? 202 : 207);
       },
-      [this, respond = std::move(respond)](Response response) {
-        if (response.status < 300) relay();
+      [this, all_of_it, fresh, respond = std::move(respond)](Response response) {
+        if (response.status < 300) *fresh ? outbox_->send(*all_of_it) : outbox_->wake();
         respond(std::move(response));
       });
 }

@@ -10,7 +10,7 @@
 namespace celeriac::http {
 namespace {
 
-constexpr std::size_t most_letters = 50, most_at_once = 10000;
+constexpr std::size_t most_letters = 50, most_at_once = 10000, most_told = 100;
 
 Response dead_page(const std::string& body, unsigned status = 200, bool still = false) {
   auto page = html_page({"Dead letters", "/dead", body, still});
@@ -93,13 +93,13 @@ void Front::with_letters(const FormValues& form, bool all, Then<std::vector<Kept
 void Front::settle_letters(const Request& request, const FormValues& form, const Respond& respond) {
   const auto wanted = form["do"];
   const bool all = wanted.ends_with("-all"), sure = form["sure"] == "yes";
-  const auto act = wanted.substr(0, wanted.find('-'));
-  if (act != "requeue" && act != "discard")
+  const auto act_name = wanted.substr(0, wanted.find('-'));
+  if (act_name != "requeue" && act_name != "discard")
     return respond(dead_page(warning_html("Requeue or discard?"), 422));
   if (!keeper_) return respond(dead_page(warning_html(keeper_problem_), 409));
   with_letters(
       form, all,
-      [this, request, respond, act, all, sure,
+      [this, request, respond, act_name, all, sure,
        queue = form["queue"]](const Expected<std::vector<KeptLetter>>& letters) {
         if (!letters) return respond(dead_page(warning_html(letters.error().what), 503));
         if (letters->empty())
@@ -107,21 +107,28 @@ void Front::settle_letters(const Request& request, const FormValues& form, const
                                        escaped(dead_path(queue)) + "\">Back</a></p>",
                                    409, true));
         // Those that were chosen one by one are put back at once; all else is asked about.
-        if (!sure && (all || act == "discard"))
-          return respond(dead_page(question_html(request, *letters, act, all, queue), 200, true));
-        const auto done = in_time<QueueKeeper::Count>(
-            io_, broker_late,
-            [this, request, respond, act, queue](const Expected<QueueKeeper::Count>& count) {
-              if (!count) return respond(dead_page(warning_html(count.error().what), 503));
-              tell(request, (act == "requeue" ? "requeued " : "discarded ") + std::to_string(*count) +
-                                " dead letters");
-              respond(see_other(dead_path(queue) + (queue.empty() ? "?" : "&") + "done=" + act +
-                                "&count=" + std::to_string(*count)));
+        if (!sure && (all || act_name == "discard"))
+          return respond(dead_page(question_html(request, *letters, act_name, all, queue), 200, true));
+        Json ids = Json::array();
+        for (const auto& letter : *letters)
+          if (ids.size() < most_told) ids.push_back(letter.id);
+        act(request, respond, act_name, queue, Json{{"letters", ids}, {"chosen", letters->size()}},
+            [this, respond, act_name, queue, letters = *letters](const EndAction& end) {
+              const auto done = in_time<QueueKeeper::Count>(
+                  io_, broker_late,
+                  [respond, act_name, queue, end](const Expected<QueueKeeper::Count>& count) {
+                    end(count ? "" : count.error().what, count ? Json{{"count", *count}} : Json::object(),
+                        [respond, act_name, queue, count] {
+                          if (!count) return respond(dead_page(warning_html(count.error().what), 503));
+                          respond(see_other(dead_path(queue) + (queue.empty() ? "?" : "&") +
+                                            "done=" + act_name + "&count=" + std::to_string(*count)));
+                        });
+                  });
+              if (act_name == "requeue") return keeper_->requeue(letters, "", done);
+              std::vector<std::string> chosen;
+              for (const auto& letter : letters) chosen.push_back(letter.id);
+              keeper_->discard(std::move(chosen), done);
             });
-        if (act == "requeue") return keeper_->requeue(*letters, "", done);
-        std::vector<std::string> ids;
-        for (const auto& letter : *letters) ids.push_back(letter.id);
-        keeper_->discard(std::move(ids), done);
       });
 }
 

@@ -137,13 +137,16 @@ void Front::add_queue_pages() {
         const auto& name = form["name"];
         if (name.empty()) return respond(failed(name, "Which queue? Its name is missing.", 422));
         if (!connected_) return respond(failed(name, "The broker cannot be reached."));
-        broker_->purge(
-            name, in_time<std::uint64_t>(
-                      io_, broker_late, [this, request, respond, name](const Expected<std::uint64_t>& count) {
-                        if (!count) return respond(failed(name, count.error().what));
-                        tell(request, "purged queue " + name + ": " + std::to_string(*count) + " messages");
-                        respond(see_other(queue_path(name) + "&done=purged&count=" + std::to_string(*count)));
-                      }));
+        act(request, respond, "purge", name, Json::object(), [this, respond, name](const EndAction& end) {
+          const auto answer = [respond, name, end](const Expected<std::uint64_t>& count) {
+            end(count ? "" : count.error().what, count ? Json{{"count", *count}} : Json::object(),
+                [respond, name, count] {
+                  if (!count) return respond(failed(name, count.error().what));
+                  respond(see_other(queue_path(name) + "&done=purged&count=" + std::to_string(*count)));
+                });
+          };
+          broker_->purge(name, in_time<std::uint64_t>(io_, broker_late, answer));
+        });
       });
   const auto change = [this](bool pausing) {
     return [this, pausing](const Request& request, const FormValues& form, const Respond& respond) {
@@ -151,16 +154,21 @@ void Front::add_queue_pages() {
       if (name.empty() || form["note"].size() > 1000)
         return respond(failed(name, "The name is missing, or the note is too long.", 422));
       if (!keeper_) return respond(failed(name, keeper_problem_, 409));
-      const auto answer = in_time<bool>(
-          io_, broker_late, [this, request, respond, name, pausing](const Expected<bool>& changed) {
-            if (!changed) return respond(failed(name, changed.error().what));
-            tell(request, (pausing ? "paused queue " : "resumed queue ") + name);
-            respond(see_other(queue_path(name) + (pausing ? "&done=paused" : "&done=resumed")));
-          });
       const auto note =
           format_iso8601(static_cast<double>(static_cast<std::int64_t>(unix_now()))).substr(0, 19) + "Z by " +
           request.caller.user_id + (form["note"].empty() ? "" : ": " + form["note"]);
-      pausing ? keeper_->pause(name, note, answer) : keeper_->resume(name, answer);
+      act(request, respond, pausing ? "pause" : "resume", name,
+          pausing ? Json{{"note", form["note"]}} : Json::object(),
+          [this, respond, name, note, pausing](const EndAction& end) {
+            const auto answer =
+                in_time<bool>(io_, broker_late, [respond, name, pausing, end](const Expected<bool>& changed) {
+                  end(changed ? "" : changed.error().what, Json::object(), [respond, name, pausing, changed] {
+                    if (!changed) return respond(failed(name, changed.error().what));
+                    respond(see_other(queue_path(name) + (pausing ? "&done=paused" : "&done=resumed")));
+                  });
+                });
+            pausing ? keeper_->pause(name, note, answer) : keeper_->resume(name, answer);
+          });
     };
   };
   add_action("/queue/pause", "Keep workers from a queue", change(true));

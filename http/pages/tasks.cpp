@@ -148,36 +148,47 @@ void Front::add_task_pages() {
            [this](const Request& request, const Respond& respond) {
              show_task(request, respond, done_html(request.query_values()["done"]), 200);
            });
-  add_action("/tasks/{name}/retry", "Send a task's message again",
-             [this](const Request& request, const FormValues&, const Respond& respond) {
-               LedgerQuery query;
-               query.task_id = request.params.at("name");
-               query.with_message = true;
-               query.limit = 1;
-               with_runs(query, [this, request, respond](const Expected<std::vector<LedgerRow>>& rows) {
-                 const auto refuse = [&](const std::string& why, unsigned status) {
-                   show_task(request, respond, warning_html(why), status);
-                 };
-                 if (!rows) return refuse(rows.error().what, 503);
-                 if (rows->empty()) return refuse("The ledger knows no run of this task.", 404);
-                 auto message = message_of(rows->front());
-                 if (!message) return refuse(message.error().what, 409);
-                 if (!connected_) return refuse("The broker cannot be reached.", 503);
-                 const auto id = rows->front().task_id;
-                 tell(request, "sent task " + id + " again");
-                 broker_->publish(std::move(*message), [this, request, respond, id](const Status& status) {
-                   if (!status.ok()) return show_task(request, respond, warning_html(status.what), 503);
-                   respond(see_other("/tasks/" + url_encoded(id) + "?done=retried"));
-                 });
-               });
-             });
+  add_action(
+      "/tasks/{name}/retry", "Send a task's message again",
+      [this](const Request& request, const FormValues&, const Respond& respond) {
+        LedgerQuery query;
+        query.task_id = request.params.at("name");
+        query.with_message = true;
+        query.limit = 1;
+        with_runs(query, [this, request, respond](const Expected<std::vector<LedgerRow>>& rows) {
+          const auto refuse = [&](const std::string& why, unsigned status) {
+            show_task(request, respond, warning_html(why), status);
+          };
+          if (!rows) return refuse(rows.error().what, 503);
+          if (rows->empty()) return refuse("The ledger knows no run of this task.", 404);
+          auto message = message_of(rows->front());
+          if (!message) return refuse(message.error().what, 409);
+          if (!connected_) return refuse("The broker cannot be reached.", 503);
+          const auto id = rows->front().task_id;
+          act(request, respond, "retry", id, Json{{"run", rows->front().run}},
+              [this, request, respond, id, message = std::move(*message)](const EndAction& end) {
+                broker_->publish(Message(message), [this, request, respond, id, end](const Status& status) {
+                  end(status.ok() ? "" : status.what, Json::object(), [this, request, respond, id, status] {
+                    if (!status.ok()) return show_task(request, respond, warning_html(status.what), 503);
+                    respond(see_other("/tasks/" + url_encoded(id) + "?done=retried"));
+                  });
+                });
+              });
+        });
+      });
   add_action("/tasks/{name}/cancel", "Revoke a task",
              [this](const Request& request, const FormValues& form, const Respond& respond) {
                const auto& id = request.params.at("name");
-               if (!revoke(id, form["terminate"] == "yes"))
-                 return show_task(request, respond, warning_html("The broker cannot be reached."), 503);
-               tell(request, "revoked task " + id);
-               respond(see_other("/tasks/" + url_encoded(id) + "?done=cancelled"));
+               const bool terminate = form["terminate"] == "yes";
+               act(request, respond, "cancel", id, Json{{"terminate", terminate}},
+                   [this, request, respond, id, terminate](const EndAction& end) {
+                     const bool told = revoke(id, terminate);
+                     const std::string why = told ? "" : "The broker cannot be reached.";
+                     end(why, Json::object(), [this, request, respond, id, why] {
+                       if (!why.empty()) return show_task(request, respond, warning_html(why), 503);
+                       respond(see_other("/tasks/" + url_encoded(id) + "?done=cancelled"));
+                     });
+                   });
              });
 }
 

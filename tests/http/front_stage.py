@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "interop"))
 import stage  # noqa: E402
 from stage import Stage, free_port, wait_for  # noqa: E402
 
-ARGUMENTS = stage.arguments(celeriac="", documents="", screenshots="", most_p99_ms=0.0, every=1, listeners=5000)
+ARGUMENTS = stage.arguments(celeriac="", documents="", screenshots="", most_p99_ms=0.0, every=1, part="1/1", listeners=5000)
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("CELERY", "CELERIAC"))}
 SECRET = "a secret that is long enough for HS256"
 ME, OTHER, ADMIN = (str(uuid.UUID(int=n)) for n in (1, 2, 3))

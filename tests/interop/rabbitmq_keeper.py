@@ -2,11 +2,25 @@
 import json
 import os
 import subprocess
+import sys
 
 import stage
 from celery import Celery
 
 options = stage.arguments(celeriac="", tasks=700)
+
+
+PYTHON_WORKER = """
+import sys
+import redis
+from celery import Celery
+app = Celery('w', broker=sys.argv[1])
+app.conf.update(worker_prefetch_multiplier=1, task_ignore_result=True)
+@app.task(name='interop.effect', bind=True)
+def effect(self, seconds):
+    return redis.Redis.from_url(sys.argv[2]).incr('effect:' + self.request.id)
+app.worker_main(['worker', '-P', 'solo', '-n', 'python@%h', '-Q', 'kept,other', '--without-mingle', '--without-gossip'])
+"""
 
 
 def run(*command, code=0):
@@ -21,6 +35,11 @@ def told(*command):
 
 def left(queue):
     return server.messages().get(queue, (0, 0))
+
+
+def exported(file):
+    rows = [json.loads(line) for line in open(file)]
+    return [{k: v for k, v in row.items() if k not in ("exported", "time")} for row in rows]
 
 
 def waits_for(queue, count):
@@ -47,9 +66,21 @@ with stage.Stage() as s:
     file = os.path.join(s.dir, "kept.jsonl")
     run("export", "kept", "-o", file)
     waits_for("kept", options.tasks)
-    run("purge", "--yes", "-Q", "kept")
+    assert told("purge", "--yes", "-Q", "kept")["purged"] == options.tasks
     waits_for("kept", 0)
     run("import", file)
+    waits_for("kept", options.tasks)
+    again = os.path.join(s.dir, "again.jsonl")
+    run("export", "kept", "-o", again)
+    assert exported(again) == exported(file)  # every byte of every message, in order
+    waits_for("kept", options.tasks)
+
+    # Celery's purge and ours mean the same messages.
+    done = subprocess.run([sys.executable, "-m", "celery", "-b", server.url(), "purge", "-f", "-Q", "kept"], check=True, capture_output=True,
+                          text=True, timeout=60)
+    assert int(next(w for w in done.stdout.split() if w.isdigit())) == options.tasks, done.stdout
+    waits_for("kept", 0)
+    run("import", again)
     waits_for("kept", options.tasks)
 
     moved = told("move", "kept", "other", "--task", "interop.echo", "--yes")
@@ -82,4 +113,30 @@ with stage.Stage() as s:
     assert "celery_delayed_" in run("eta", "ls", code=1).stderr
     rows = told("queues", "-Q", "kept")
     assert [(r["ready"], r["dead"]) for r in rows if r["name"] == "kept"] == [(1, 1)], rows
+
+    # Python and native workers take from two queues while messages are looked at and moved between them: each runs once.
+    for queue in ("kept", "other"):
+        run("purge", "--yes", "-Q", queue)
+    both = {"EFFECTS_PORT": str(effects.port)}
+    python = s.run("python", [sys.executable, "-c", PYTHON_WORKER, server.url(), effects.url()])
+    native = s.worker(options.worker, server.url(), results.url(), name="beside", queues="kept,other", pool="solo", env=both)
+    with app.connection_for_write() as connection:
+        producer = app.amqp.Producer(connection)
+        sent = {app.send_task("interop.effect", (0,), queue="kept", producer=producer).id for n in range(400)}
+    ran = lambda: effects.client.keys("effect:*")
+    turn = 0
+    while len(ran()) < len(sent):
+        source, target = ("kept", "other") if turn % 2 == 0 else ("other", "kept")
+        seen = [m["id"] for m in told("peek", source, "-n", "20")]
+        assert len(seen) == len(set(seen)), seen
+        told("move", source, target, "--yes", "--count", "25")
+        turn += 1
+        assert turn < 400, "%d of %d have run" % (len(ran()), len(sent))
+    for process in (python, native):
+        process.terminate()
+        process.wait(30)
+    assert {k.decode()[7:] for k in ran()} == sent
+    assert {int(n) for n in effects.client.mget(ran())} == {1}
+    waits_for("kept", 0)
+    waits_for("other", 0)
 print("looked at, moved, exported, buried and dug up")
