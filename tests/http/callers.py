@@ -6,8 +6,9 @@ import hashlib
 import json
 import subprocess
 import unittest
+import uuid
 
-from front_stage import ARGUMENTS, OTHER, FrontCase, free_port, token
+from front_stage import ARGUMENTS, OTHER, FrontCase, free_port, token, wait_for
 
 PROCESS = "/api/v1/tasks/invoice_processing.process_document"
 
@@ -59,16 +60,26 @@ class Callers(FrontCase):
         self.problem(self.ask("GET", "/api/v1/tasks", who=None, X_API_Key=near), 401, "not-authenticated")
         self.assertIn("no active key", run("revoke", near[:11], code=1).stderr)
 
+    def limited(self, name, port, limit):
+        """A front end that counts in Redis; until it is connected it counts for itself."""
+        self.serve(name, port, CELERY_HTTP_RATE_LIMIT=str(limit))
+
+        def counts():
+            somebody = str(uuid.uuid4())
+            self.ask("GET", "/api/v1/tasks", port=port, who=somebody)
+            return self.redis.client.exists("celeriac.rate.user." + somebody)
+        wait_for(counts, 20, "the front end to count in Redis")
+
     def test_a_limit_holds_for_all_front_ends_together(self):
         ports = [free_port(), free_port()]
         for n, port in enumerate(ports):
-            self.serve("together%d" % n, port, CELERY_HTTP_RATE_LIMIT="4")
+            self.limited("together%d" % n, port, 4)
         statuses = [self.ask("GET", "/api/v1/tasks", port=ports[n % 2]).status for n in range(6)]
         self.assertEqual(statuses, [200] * 4 + [429] * 2)
 
     def test_limits_hosts_origins_and_headers(self):
         port = free_port()
-        self.serve("limited", port, CELERY_HTTP_RATE_LIMIT="3")
+        self.limited("limited", port, 3)
         seen = [self.ask("GET", "/api/v1/tasks", port=port) for _ in range(4)]
         self.assertEqual([a.status for a in seen], [200, 200, 200, 429])
         self.assertRegex(seen[0].headers["RateLimit"], r'^"default";r=2;t=\d+$')
