@@ -77,6 +77,7 @@ RedisBroker::Impl::Impl(boost::asio::io_context& io, BrokerOptions options)
 
 void RedisBroker::Impl::start(Handlers handlers) {
   handlers_ = std::move(handlers);
+  restorer_.on_restored = [this] { changed({}); };
   restorer_.on_refused = [this](RestoreOrder order, std::string_view error) {
     const auto bytes = order.fields.size() * 64;
     retries_.add("take messages back", error, bytes,
@@ -102,6 +103,7 @@ void RedisBroker::Impl::up() {
   if (lost_claim_) look_for_lost_claim();
   if (wakeup_) wakeup_->commands_up();
   exhausted_ = false;
+  forget_empty();
   last_claim_answer_ = std::chrono::steady_clock::now();
   if (handlers_.on_state) handlers_.on_state(BrokerState::connected, {});
   consider_claim();
@@ -127,7 +129,7 @@ void RedisBroker::Impl::consume(std::vector<std::string> queues) {
   consuming_ = true;
   exhausted_ = false;
   if (first) {
-    wakeup_.emplace(io_, options_.connection, connection_, [this](std::string_view key) { changed(key); });
+    wakeup_.emplace(io_, options_.connection, connection_, [this](std::string_view key) { told_of(key); });
     wakeup_->start();
     if (connection_.ready()) recovery_.connected();
     keep_scores();
@@ -253,15 +255,19 @@ void RedisBroker::Impl::look_for_taken() {
 
 // ---- settling ----
 
+// In the next turn of the loop, not this one: results go out first. A client waits for those, and
+// nobody for an ack.
 void RedisBroker::Impl::settle_soon() {
   if (settle_posted_) return;
   settle_posted_ = true;
-  boost::asio::post(io_, [weak = weak_from_this()] {
-    auto self = weak.lock();
-    if (!self || self->closed_) return;
-    self->settle_posted_ = false;
-    self->settle();
-    self->consider_claim();
+  boost::asio::post(io_, [weak = weak_from_this(), &io = io_] {
+    boost::asio::post(io, [weak] {
+      auto self = weak.lock();
+      if (!self || self->closed_) return;
+      self->settle_posted_ = false;
+      self->settle();
+      self->consider_claim();
+    });
   });
 }
 
@@ -343,9 +349,10 @@ void RedisBroker::Impl::publish(Message message, Done done) {
   };
   if (message.properties.exchange.empty()) {
     Request request;
-    request.add("LPUSH", keys_.list_for_priority(message.properties.routing_key, priority),
-                encode_envelope(message));
-    return outbox_.send(std::move(request), std::move(answered));
+    const auto list = keys_.list_for_priority(message.properties.routing_key, priority);
+    request.add("LPUSH", list, encode_envelope(message));
+    outbox_.send(std::move(request), std::move(answered));
+    return changed(list);
   }
   const auto operation = outbox_.begin();
   auto exchange = message.properties.exchange, key = message.properties.routing_key;
@@ -366,6 +373,7 @@ void RedisBroker::Impl::publish(Message message, Done done) {
                     request.add("LPUSH", keys_.list_for_priority(queue, priority), payload);
                   request.add("EXEC");
                   outbox_.send(std::move(request), answered);
+                  for (auto& queue : queues) changed(keys_.list_for_priority(queue, priority));
                   outbox_.end(operation);
                 });
 }

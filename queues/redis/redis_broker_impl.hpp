@@ -47,7 +47,7 @@ class RedisBroker::Impl : public std::enable_shared_from_this<Impl> {
   void stop(std::function<void(std::size_t)> done);
   void close();
 
-  void settle_soon();  // once at the end of this turn of the loop
+  void settle_soon();  // once for all that this turn of the loop settles
   void settle();
   // Sends until the server accepts it; the request must be harmless when repeated.
   void insist(std::shared_ptr<const Request> request, std::string_view what);
@@ -63,12 +63,14 @@ class RedisBroker::Impl : public std::enable_shared_from_this<Impl> {
   void claim();
   struct List {
     std::string key, queue, tail;
-    std::shared_ptr<BodySizes> sizes;
+    BodySizes sizes;
+    bool empty = false;    // a claim found it so, and the server will tell of the next push
+    bool changed = false;  // since the last claim was sent
   };
-  using Lists = std::vector<List>;  // in the order of claiming
-  void claimed(Reply reply, const std::shared_ptr<Lists>& lists, Tag first, unsigned count);
-  void take(Reply reply, const std::shared_ptr<Lists>& lists, Tag first);
-  void claim_large(const std::shared_ptr<Lists>& lists, std::size_t number);
+  using Lists = std::vector<std::shared_ptr<List>>;  // in the order of claiming
+  void claimed(Reply reply, const Lists& asked, Tag first, unsigned count);
+  void take(Reply reply, const Lists& asked, Tag first);
+  void claim_large(const std::shared_ptr<List>& list);
   void no_lease();
   void serve(std::vector<Delivery> deliveries);
   void give_back(const std::vector<Delivery>& deliveries);
@@ -76,7 +78,9 @@ class RedisBroker::Impl : public std::enable_shared_from_this<Impl> {
   void fetch(std::vector<Tag> tags, bool deferred, std::function<void()> done);
   void deliver_due();
   void schedule_due();
+  void told_of(std::string_view key);  // by the server
   void changed(std::string_view key);
+  void forget_empty();
   void poll();
   void check_stall();
   void arrange_lists();
@@ -106,7 +110,7 @@ class RedisBroker::Impl : public std::enable_shared_from_this<Impl> {
   std::function<void(std::size_t)> stop_done_;
 
   std::vector<std::string> queues_;
-  std::shared_ptr<Lists> lists_ = std::make_shared<Lists>();  // a claim under way keeps its own
+  Lists lists_;
 
   Tag next_tag_ = 1;
   bool claiming_ = false;

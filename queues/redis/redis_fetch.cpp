@@ -40,13 +40,15 @@ Delivery make_delivery(Tag tag, std::string queue, std::string_view envelope) {
 void RedisBroker::Impl::arrange_lists() {
   auto order = queues_;
   if (options_.redis.queue_order_strategy == "sorted") std::sort(order.begin(), order.end());
-  auto lists = std::make_shared<Lists>();
+  Lists lists;
   for (int step : keys_.steps())
     for (auto& queue : order) {
-      List list{keys_.list(queue, step), queue, unacked_tail(queue), std::make_shared<BodySizes>()};
-      for (auto& known : *lists_)
-        if (known.key == list.key) list.sizes = known.sizes;
-      lists->push_back(std::move(list));
+      auto key = keys_.list(queue, step);
+      auto known =
+          std::find_if(lists_.begin(), lists_.end(), [&](const auto& list) { return list->key == key; });
+      lists.push_back(known != lists_.end()
+                          ? *known
+                          : std::make_shared<List>(List{std::move(key), queue, unacked_tail(queue), {}}));
     }
   lists_ = std::move(lists);
 }
@@ -54,7 +56,7 @@ void RedisBroker::Impl::arrange_lists() {
 // ---- claiming ----
 
 void RedisBroker::Impl::consider_claim() {
-  if (claiming_ || exhausted_ || !consuming_ || paused_ || !had_lease_ || lists_->empty() ||
+  if (claiming_ || exhausted_ || !consuming_ || paused_ || !had_lease_ || lists_.empty() ||
       !connection_.ready())
     return;
   switch (policy_.when(holdings_.size())) {
@@ -80,25 +82,29 @@ void RedisBroker::Impl::claim() {
   claiming_ = true;
   changed_ = false;
   const bool through_script = std::exchange(all_by_script_, false);
+  const bool told = wakeup_ && wakeup_->works();
+  Lists asked;
+  for (auto& list : lists_) {
+    if (!told || !list->empty) asked.push_back(list);
+    list->changed = false;
+  }
   Request request;
-  request.begin(3 + 5 + 6 + 4 * lists_->size())
-      .arg("EVALSHA")
-      .arg(scripts().claim.sha)
-      .arg(5 + lists_->size());
+  request.begin(3 + 5 + 6 + 4 * asked.size()).arg("EVALSHA").arg(scripts().claim.sha).arg(5 + asked.size());
   request.arg(keys_.unacked).arg(keys_.unacked_index).arg(keys_.unreadable).arg(keys_.lease(owner_));
   request.arg(paused_key(keys_));
-  for (auto& list : *lists_) request.arg(list.key);
+  for (auto& list : asked) request.arg(list->key);
   request.arg(score_text(Clock::now())).arg(owner_ + ":").arg(first).arg(count);
   request.arg(ClaimPolicy::claim_bytes).arg(through_script ? std::size_t{1} << 40 : BodySizes::large);
-  for (auto& list : *lists_)
-    request.arg(list.sizes->are_large() && !through_script ? 0 : list.sizes->chunk())
-        .arg(list.tail)
-        .arg(list.queue);
-  connection_.send(
-      request, [this, first, count, lists = lists_](Reply reply) { claimed(reply, lists, first, count); });
+  for (auto& list : asked)
+    request.arg(list->sizes.are_large() && !through_script ? 0 : list->sizes.chunk())
+        .arg(list->tail)
+        .arg(list->queue);
+  connection_.send(request, [this, first, count, asked = std::move(asked)](Reply reply) {
+    claimed(reply, asked, first, count);
+  });
 }
 
-void RedisBroker::Impl::claimed(Reply reply, const std::shared_ptr<Lists>& lists, Tag first, unsigned count) {
+void RedisBroker::Impl::claimed(Reply reply, const Lists& asked, Tag first, unsigned count) {
   last_claim_answer_ = Steady::now();
   if (reply.lost()) {
     lost_claim_ = Range{first, count};  // claiming_ stays set until we know
@@ -120,7 +126,7 @@ void RedisBroker::Impl::claimed(Reply reply, const std::shared_ptr<Lists>& lists
     return;
   }
   if (reply.is_string()) return no_lease();
-  take(reply, lists, first);
+  take(reply, asked, first);
 }
 
 // Claims wait for the renewal, which calls consider_claim().
@@ -130,12 +136,12 @@ void RedisBroker::Impl::no_lease() {
   if (stopping_) restore_all();
 }
 
-void RedisBroker::Impl::take(Reply reply, const std::shared_ptr<Lists>& lists, Tag first) {
+void RedisBroker::Impl::take(Reply reply, const Lists& asked, Tag first) {
   std::vector<Delivery> deliveries;
   std::size_t bytes = 0;
   Tag tag = first;
   for (std::size_t i = 1; i + 1 < reply.size(); i += 2) {
-    List& list = lists->at(static_cast<std::size_t>(reply[i].integer()) - 1);
+    List& list = *asked.at(static_cast<std::size_t>(reply[i].integer()) - 1);
     const Reply batch = reply[i + 1];
     std::size_t biggest = 0;
     if (deliveries.empty()) deliveries.reserve(batch.size());
@@ -146,21 +152,24 @@ void RedisBroker::Impl::take(Reply reply, const std::shared_ptr<Lists>& lists, T
       holdings_.hold(tag, {list.queue, !looks_like_object(raw)});
       deliveries.push_back(make_delivery(tag, list.queue, raw));
     }
-    list.sizes->seen(biggest);
+    list.sizes.seen(biggest);
   }
   if (stopping_) return restore_all();
 
   const bool full =
       tag - first >= 1 && (tag - first >= next_tag_ - first || bytes >= ClaimPolicy::claim_bytes);
   const auto large = static_cast<std::size_t>(reply[0].integer());
-  exhausted_ = !full && !changed_ && large == 0;
+  const bool all_read = !full && large == 0;
+  exhausted_ = all_read && !changed_;
+  if (all_read)
+    for (auto& list : asked) list->empty = !list->changed;
   if (deliveries.empty() && large == 0)
     poll_pause_ = std::min(poll_pause_ * 2, longest_poll_pause);
   else
     poll_pause_ = milliseconds(1);
   if (exhausted_ && wakeup_ && !wakeup_->works()) poll();
   if (large > 0 && !paused_ && policy_.count(holdings_.size()) > 0) {
-    claim_large(lists, large - 1);
+    claim_large(asked.at(large - 1));
   }
   serve(std::move(deliveries));
 }
@@ -189,8 +198,7 @@ void RedisBroker::Impl::serve(std::vector<Delivery> deliveries) {
 }
 
 // The script has emptied the lists before this one, so the order is kept.
-void RedisBroker::Impl::claim_large(const std::shared_ptr<Lists>& lists, std::size_t number) {
-  List& list = lists->at(number);
+void RedisBroker::Impl::claim_large(const std::shared_ptr<List>& list) {
   large_.start();
   if (!large_.ready() || large_pause_ > 0) {
     if (large_pause_ > 0) --large_pause_;
@@ -198,11 +206,11 @@ void RedisBroker::Impl::claim_large(const std::shared_ptr<Lists>& lists, std::si
     return;
   }
   LargeClaim::Order order;
-  order.list = list.key;
-  order.tail = list.tail;
+  order.list = list->key;
+  order.tail = list->tail;
   order.lease = keys_.lease(owner_);
   order.first = next_tag_;
-  order.count = list.sizes->large_count(policy_.count(holdings_.size()));
+  order.count = list->sizes.large_count(policy_.count(holdings_.size()));
   next_tag_ += order.count;
   claiming_ = true;
   changed_ = false;
@@ -211,7 +219,7 @@ void RedisBroker::Impl::claim_large(const std::shared_ptr<Lists>& lists, std::si
   auto unreadable = std::make_shared<std::vector<bool>>();
   auto biggest = std::make_shared<std::size_t>(0);
   LargeClaim::Handlers handlers;
-  handlers.on_read = [=, queue = list.queue](Tag tag, std::string_view raw, bool object) {
+  handlers.on_read = [=, queue = list->queue](Tag tag, std::string_view raw, bool object) {
     *biggest = std::max(*biggest, raw.size());
     deliveries->push_back(make_delivery(tag, queue, raw));
     unreadable->push_back(!object);
@@ -221,9 +229,9 @@ void RedisBroker::Impl::claim_large(const std::shared_ptr<Lists>& lists, std::si
     unreadable->clear();
   };
   const Range range{order.first, order.count};
-  handlers.done = [this, lists, &list, range, deliveries, unreadable, biggest](LargeClaim::Outcome outcome) {
+  handlers.done = [this, list, range, deliveries, unreadable, biggest](LargeClaim::Outcome outcome) {
     last_claim_answer_ = Steady::now();
-    if (*biggest > 0) list.sizes->seen(*biggest);
+    if (*biggest > 0) list->sizes.seen(*biggest);
     switch (outcome) {
       case LargeClaim::Outcome::unknown:
         lost_claim_ = range;  // claiming_ stays set until we know
@@ -269,18 +277,36 @@ void RedisBroker::Impl::look_for_lost_claim() {
   });
 }
 
-void RedisBroker::Impl::changed(std::string_view key) {
+void RedisBroker::Impl::told_of(std::string_view key) {
   if (wakeup_ && !wakeup_->refused().empty() && !refusal_told_) {
     refusal_told_ = true;
     spdlog::warn("Redis cannot tell us of new messages ({}): polling", wakeup_->refused());
     poll();
   }
-  const bool ours = key.empty() || key == paused_key(keys_) ||
-                    std::any_of(lists_->begin(), lists_->end(), [&](auto& list) { return list.key == key; });
-  if (!ours) return;
+  changed(key);
+}
+
+// Also called for what our own connection pushes: the server does not tell us of that.
+void RedisBroker::Impl::changed(std::string_view key) {
+  if (key.empty() || key == paused_key(keys_)) {
+    forget_empty();
+  } else {
+    auto list =
+        std::find_if(lists_.begin(), lists_.end(), [&](const auto& known) { return known->key == key; });
+    if (list == lists_.end()) return;
+    (*list)->empty = false;
+    (*list)->changed = true;
+  }
   changed_ = true;
   exhausted_ = false;
   consider_claim();
+}
+
+void RedisBroker::Impl::forget_empty() {
+  for (auto& list : lists_) {
+    list->empty = false;
+    list->changed = true;
+  }
 }
 
 // Once a second in any case, as a safety net; quickly when the server cannot wake us.
@@ -288,6 +314,7 @@ void RedisBroker::Impl::poll() {
   const bool woken = !wakeup_ || wakeup_->works() || !exhausted_;
   poll_timer_.after(woken ? milliseconds(1000) : poll_pause_, [this] {
     exhausted_ = false;
+    forget_empty();
     check_stall();
     consider_claim();
     poll();

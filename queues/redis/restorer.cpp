@@ -123,6 +123,7 @@ void Restorer::push_page(std::shared_ptr<Job> job) {
     }
     if (reply.integer() < 0) return finish(job);  // its owner is alive again
     job->restored += static_cast<std::size_t>(reply.integer());
+    if (reply.integer() > 0) on_restored();
     next_page(job);
   });
 }

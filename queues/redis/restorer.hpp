@@ -31,6 +31,9 @@ class Restorer {
   // Gets the part of an order that the server refused, to be tried again later. Set it first.
   std::function<void(RestoreOrder, std::string_view error)> on_refused;
 
+  // Messages are back in their queues. Set it first.
+  std::function<void()> on_restored;
+
   // `done` gets how many were given back by us.
   void restore(RestoreOrder order, std::function<void(std::size_t)> done);
 

@@ -43,7 +43,7 @@ void Wakeup::commands_down() { works_ = false; }
 
 void Wakeup::track() {
   if (id_.empty() || !commands_.ready()) return;
-  commands_.send({"CLIENT", "TRACKING", "ON", "REDIRECT", id_}, [this](Reply reply) {
+  commands_.send({"CLIENT", "TRACKING", "ON", "REDIRECT", id_, "NOLOOP"}, [this](Reply reply) {
     works_ = reply.ok();
     refused_ = reply.is_error() ? std::string(reply.text()) : std::string();
     changed_({});  // what was pushed before tracking began is found now

@@ -1,5 +1,6 @@
 // Tells at once when something was pushed to a list that the claim script found empty: the
-// server's CLIENT TRACKING of the command connection, redirected to a subscriber here.
+// server's CLIENT TRACKING of the command connection, redirected to a subscriber here. Of what the
+// command connection pushes itself it does not tell (NOLOOP): each claim would be followed by one in vain.
 // Nothing is popped by waiting. Servers before Redis 6, or an ACL, refuse it: then
 // works() stays false and the owner polls.
 #pragma once

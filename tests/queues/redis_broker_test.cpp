@@ -201,6 +201,69 @@ TEST_CASE("a worker whose lease ran out learns what was taken") {
   CHECK(both);
 }
 
+// How often `command` was called in the server, by clients or by scripts.
+long calls(RedisServer& server, const std::string& command) {
+  const auto text = server.one({"INFO", "commandstats"});
+  const auto at = text.find("cmdstat_" + command + ":calls=");
+  return at == text.npos ? 0 : std::atol(text.c_str() + text.find('=', at) + 1);
+}
+
+// The server tells nobody of his own pushes. The look of each second would find them too, but late.
+TEST_CASE("what a broker publishes to its own queues it claims at once") {
+  RedisServer server;
+  boost::asio::io_context io;
+  Worker worker(io, server);
+  worker.ack_all = true;
+  auto message = decode_envelope(envelope);
+  REQUIRE(message);
+  server.run({"SADD", "_kombu.binding.ex", "key\x06\x16\x06\x16q"});
+  const auto start = std::chrono::steady_clock::now();
+  for (std::size_t i = 0; i < 40; ++i) {
+    message->properties.exchange = i % 2 ? "ex" : "";
+    message->properties.routing_key = i % 2 ? "key" : "q";
+    message->properties.priority = static_cast<int>(i % 10);
+    worker.broker->publish(*message, {});
+    REQUIRE(worker.wait(i + 1));
+  }
+  CHECK(std::chrono::steady_clock::now() - start < seconds(20));
+}
+
+TEST_CASE("lists known to be empty are not asked again") {
+  RedisServer server;
+  boost::asio::io_context io;
+  Worker worker(io, server);
+  worker.ack_all = true;
+  server.run({"LPUSH",
+              "q\x06\x16"
+              "9",
+              envelope});
+  REQUIRE(worker.wait(1));
+  REQUIRE(run_until(
+      io,
+      [&] {
+        return server.one({"INFO", "clients"}).find("tracking_clients:1") != std::string::npos;
+      },
+      seconds(10)));
+  const long before = calls(server, "lrange");
+  std::size_t sent = 0;
+  while (sent < 60) {
+    server.run({"LPUSH", "q", envelope});
+    REQUIRE(worker.wait(1 + ++sent));
+  }
+  // One of the four lists for each message; all of them only when a claim is made for safety.
+  CHECK(calls(server, "lrange") - before < 2 * 60);
+  // What is known to be empty is told of: the lists of every other priority still wake us.
+  for (auto key : {"q\x06\x16"
+                   "3",
+                   "q\x06\x16"
+                   "6",
+                   "q\x06\x16"
+                   "9"}) {
+    server.run({"LPUSH", key, envelope});
+    REQUIRE(worker.wait(1 + ++sent));
+  }
+}
+
 TEST_CASE("scripts flushed from the server are loaded again") {
   RedisServer server;
   boost::asio::io_context io;
