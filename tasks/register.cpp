@@ -69,6 +69,7 @@ void register_all(App& app, const Settings& settings) {
   register_validation(app, validation);
   const AliasConfig aliases{processing, validation, settings.websocket_events_url, settings.export_endpoints};
   register_ap_intake_names(app, aliases);
+  register_ap_email_names(app, aliases);
   register_doxin_names(app, aliases);
   register_export(app, {settings.database_url, settings.storage_root, settings.export_endpoints});
   register_dead_letters(app, settings.database_url);

@@ -1,8 +1,9 @@
-// app.workers.invoice_tasks.*, app.workers.dlq_handlers.*, app.workers.export_tasks.process_export_job.
+// app.workers.invoice_tasks.*, app.workers.dlq_handlers.*, app.workers.export_tasks.*.
 #include "tasks/aliases/register.hpp"
 #include "tasks/dead_letters/dead_letters.hpp"
 #include "tasks/export/export_invoice.hpp"
 #include "tasks/export/export_job.hpp"
+#include "tasks/maintenance/maintenance.hpp"
 #include "tasks/store/slot_database.hpp"
 
 #include <algorithm>
@@ -125,6 +126,17 @@ void register_ap_intake_names(App& app, const AliasConfig& config) {
         });
       },
       retried({"job_id"}, "export", 3, 60));
+
+  options = retried({"report_type"}, "export", 2, 30);
+  options.defaults = {{"report_type", "daily"}};
+  app.task(
+      "app.workers.export_tasks.generate_export_report",
+      [url, root](Context&, const std::string& type) {
+        return with_database(url, [&](Database& database) {
+          return generate_export_report(database, *make_storage(root), type);
+        });
+      },
+      std::move(options));
 
   app.task(
       "app.workers.dlq_handlers.monitor_dlq_health",

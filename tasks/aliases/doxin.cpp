@@ -1,4 +1,5 @@
-// process_invoice_image_async: a document in the message, progress over websocket_events.
+// process_invoice_image_async: a document in the message, progress over websocket_events; and what webhooks
+// bring. process_text_analysis_async is in tasks/llm_processing.
 #include "protocol/base64.hpp"
 #include "tasks/aliases/register.hpp"
 #include "tasks/aliases/websocket_events.hpp"
@@ -85,6 +86,12 @@ Json structured(const Json& result) {
           {"line_items", lines}};
 }
 
+std::int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
 Json answer(const Json& result, const std::string& filename, const std::string& task_id,
             const ImageOptions& options) {
   const Json data = structured(result);
@@ -95,9 +102,6 @@ Json answer(const Json& result, const std::string& filename, const std::string& 
   const double confidence = result.at("confidence").get<double>();
   const bool review = !errors.empty() || confidence < options.confidence_threshold;
   const bool duplicate = result.at("duplicate").get<bool>();
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                      std::chrono::system_clock::now().time_since_epoch())
-                      .count();
   return {
       {"task_id", task_id},
       {"filename", filename},
@@ -110,7 +114,34 @@ Json answer(const Json& result, const std::string& filename, const std::string& 
       {"duplicate_detected", duplicate},
       {"save_skip_reason", duplicate ? Json("duplicate") : Json(nullptr)},
       {"invoice_id", result.at("invoice_id")},
-      {"completed_at", ms}};
+      {"completed_at", now_ms()}};
+}
+
+// An uploaded invoice becomes a task of its own, whose id is told; anything else is only acknowledged.
+Json webhook(Context& context, const Json& data, const std::string& task_id) {
+  if (!data.is_object()) throw BadArguments("process_webhook_request_async: webhook_data must be an object");
+  const auto text = [&](const char* name) {
+    const auto found = data.find(name);
+    return found != data.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  const std::string type = text("type");
+  Json result = {{"task_id", task_id}, {"webhook_type", type}, {"webhook_data", data}};
+  if (type == "invoice_uploaded") {
+    if (text("blob_url").empty())
+      return {{"task_id", task_id}, {"success", false}, {"error", "invoice_uploaded without blob_url"}};
+    const Json options = {{"auto_save", data.value("auto_save", Json(true))},
+                          {"confidence_threshold", data.value("confidence_threshold", Json(0.8))}};
+    SendOptions send;
+    send.queue = "celery";
+    result["celery_task_id"] = context.send(
+        "process_invoice_image_async", Json::array({text("blob_url"), text("filename"), task_id, options}),
+        Json::object(), send);
+    result["message"] = "the invoice was queued";
+  } else {
+    result["message"] = "nothing is done for webhooks of this type";
+  }
+  result["completed_at"] = now_ms();
+  return result;
 }
 
 class ImageRun {
@@ -204,6 +235,15 @@ void register_doxin_names(App& app, const AliasConfig& config) {
       [config](Context& context, const std::string& data, const std::string& filename,
                const std::string& task_id,
                const Json& wishes) { return ImageRun(context, config, filename, task_id, wishes)(data); },
+      options);
+
+  options.params = {"webhook_data", "task_id"};
+  options.defaults = {};
+  app.task(
+      "process_webhook_request_async",
+      [](Context& context, const Json& data, const std::string& task_id) {
+        return webhook(context, data, task_id);
+      },
       std::move(options));
 }
 

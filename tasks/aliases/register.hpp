@@ -20,6 +20,7 @@ struct AliasConfig {
 };
 
 void register_ap_intake_names(App& app, const AliasConfig& config);  // app.workers.*
+void register_ap_email_names(App& app, const AliasConfig& config);   // app.workers.email_tasks.*
 void register_doxin_names(App& app, const AliasConfig& config);      // process_invoice_image_async, ...
 
 }  // namespace celeriac

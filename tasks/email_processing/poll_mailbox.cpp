@@ -4,6 +4,7 @@
 #include "tasks/email_processing/gmail_mailbox.hpp"
 #include "tasks/email_processing/imap_mailbox.hpp"
 #include "tasks/email_processing/tasks.hpp"
+#include "tasks/store/digest.hpp"
 #include "tasks/store/slot_database.hpp"
 
 #include <algorithm>
@@ -12,7 +13,8 @@ namespace celeriac {
 namespace {
 
 constexpr int log_info = 2, log_warning = 3;  // spdlog's levels
-constexpr auto history_kept = std::chrono::seconds(30 * 86400);
+constexpr int most_emails = 10'000;
+constexpr auto history_kept = std::chrono::seconds(30 * 86400);  // and schedules
 
 struct PollOptions {
   int days_back = 7, max_emails = 50;
@@ -33,7 +35,7 @@ PollOptions read_options(const Json& json) {
     if (key == "days_back") {
       options.days_back = whole_number(value, key, 365);
     } else if (key == "max_emails") {
-      options.max_emails = whole_number(value, key, 10'000);
+      options.max_emails = whole_number(value, key, most_emails);
     } else {
       throw BadArguments("poll_mailbox: unknown option '" + key + "'");
     }
@@ -168,6 +170,22 @@ std::unique_ptr<GmailMailbox> open_gmail(Context& context, const EmailConfig& co
                                         cancelled_by(context));
 }
 
+// The account whose owner's credentials came with the message.
+GmailAccount account_of(const EmailConfig& config, const std::string& user_id, const Json& credentials) {
+  GmailAccount account;
+  account.address = user_id;
+  account.credentials = read_credentials(credentials);
+  if (!config.gmail_api.empty()) account.api = config.gmail_api;
+  return account;
+}
+
+// The same id for the same text.
+std::string uuid_of(std::string_view text) {
+  const std::string hex = sha256_hex(text);
+  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-4" + hex.substr(13, 3) + "-8" + hex.substr(17, 3) +
+         "-" + hex.substr(20, 12);
+}
+
 std::string history_key(const std::string& address) { return "history:" + address; }
 
 }  // namespace
@@ -237,14 +255,59 @@ Json monitor_gmail_inbox(Context& context, const EmailConfig& config, const std:
     context.log(log_info, "auto_process=False has no effect: documents are always processed");
   const Json options = {{"days_back", days_back}, {"max_emails", max_emails}};
   const PollOptions taken = read_options(options);
-  GmailAccount account;
-  account.address = user_id;
-  account.credentials = read_credentials(credentials_data);
-  if (!config.gmail_api.empty()) account.api = config.gmail_api;
-  Json result =
-      summary(user_id, poll(context, config, user_id, *open_gmail(context, config, account), taken));
+  const auto mailbox = open_gmail(context, config, account_of(config, user_id, credentials_data));
+  Json result = summary(user_id, poll(context, config, user_id, *mailbox, taken));
   result["user_id"] = user_id;
   return result;
+}
+
+Json batch_process_emails(Context& context, const EmailConfig& config, const std::vector<std::string>& ids,
+                          const std::string& user_id, const Json& credentials_data) {
+  if (ids.size() > static_cast<std::size_t>(most_emails))
+    throw BadArguments("batch_process_emails: more than " + std::to_string(most_emails) + " ids");
+  const auto mailbox = open_gmail(context, config, account_of(config, user_id, credentials_data));
+  const auto known = finished(config, user_id, mailbox->provider());
+  Json errors = Json::array();
+  for (const auto& id : ids) {
+    if (known(id)) continue;
+    const Totals totals = work_on(context, config, user_id, *mailbox, {id});
+    if (totals.emails == 0)
+      errors.push_back({{"email_id", id},
+                        {"error", totals.failed > 0 ? "the message cannot be read" : "no such message"}});
+  }
+  return {
+      {"user_id", user_id},      {"total_emails", ids.size()}, {"successful", ids.size() - errors.size()},
+      {"failed", errors.size()}, {"errors", errors},           {"processed_at", format_iso8601(unix_now())}};
+}
+
+Json schedule_email_monitoring(Context& context, const EmailConfig& config, const std::string& user_id,
+                               const Json& credentials_data, int schedule_minutes) {
+  if (schedule_minutes < 1 || schedule_minutes > 7 * 24 * 60)
+    throw BadArguments("schedule_email_monitoring: schedule_minutes must be from 1 to 10080");
+  read_credentials(credentials_data);  // a schedule that can never work is refused now
+  const std::string plan = "monitor:" + user_id, done = "monitored:" + context.task_id();
+  QuotaLedger& ledger = slot_ledger(config);
+  const bool first = context.root_id() == context.task_id();
+  const bool current = first || ledger.recall(plan) == context.root_id();
+  if (current && !ledger.recall(done)) {
+    SendOptions poll;
+    poll.queue = "email_processing";
+    context.send("app.workers.email_tasks.monitor_gmail_inbox",
+                 Json::array({user_id, credentials_data, 1, 25, true}), Json::object(), poll);
+    SendOptions next;
+    next.queue = "email_processing";
+    next.task_id = uuid_of("monitor:" + context.task_id());
+    next.countdown = 60.0 * schedule_minutes;
+    context.send("app.workers.email_tasks.schedule_email_monitoring",
+                 Json::array({user_id, credentials_data, schedule_minutes}), Json::object(), next);
+    ledger.remember(done, "sent", history_kept);
+    ledger.remember(plan, context.root_id(), history_kept);
+  }
+  return {{"user_id", user_id},
+          {"task_name", "email_monitor_" + user_id},
+          {"schedule_minutes", schedule_minutes},
+          {"status", current ? "scheduled" : "replaced"},
+          {"scheduled_at", format_iso8601(unix_now())}};
 }
 
 }  // namespace celeriac

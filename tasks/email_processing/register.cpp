@@ -103,6 +103,28 @@ void register_email_processing(App& app, EmailConfig given) {
         });
       },
       options);
+
+  options.params = {"email_ids", "user_id", "credentials_data"};
+  options.defaults = {};
+  options.max_retries = 2;
+  app.task(
+      "app.workers.email_tasks.batch_process_emails",
+      [config](Context& context, std::vector<std::string> ids, std::string user_id, Json credentials_data) {
+        return in_task_words(
+            context, [&] { return batch_process_emails(context, *config, ids, user_id, credentials_data); });
+      },
+      options);
+
+  options.params = {"user_id", "credentials_data", "schedule_minutes"};
+  options.defaults = {{"schedule_minutes", 60}};
+  app.task(
+      "app.workers.email_tasks.schedule_email_monitoring",
+      [config](Context& context, std::string user_id, Json credentials_data, int schedule_minutes) {
+        return in_task_words(context, [&] {
+          return schedule_email_monitoring(context, *config, user_id, credentials_data, schedule_minutes);
+        });
+      },
+      options);
 }
 
 }  // namespace celeriac

@@ -52,6 +52,15 @@ boost::asio::awaitable<Json> patch_step(LlmServicePtr service, Context& context,
   return patch_fields(std::move(service), context, taken.at(0).get<std::string>(), taken.at(1));
 }
 
+boost::asio::awaitable<Json> analyze_step(LlmServicePtr service, Context& context, Json taken) {
+  return analyze_text(std::move(service), context, taken.at(0).get<std::string>(),
+                      taken.at(1).get<std::string>(), taken.at(2).get<std::string>());
+}
+
+Json take_analyze(Context&, std::string text, std::string type, std::string task_id, Json) {
+  return Json::array({std::move(text), std::move(type), std::move(task_id)});
+}
+
 Json take_complete(Context&, std::string prompt, Json schema, Json options) {
   return Json::array({std::move(prompt), std::move(schema), std::move(options)});
 }
@@ -99,6 +108,11 @@ void register_llm_processing(App& app, LlmConfig config) {
   options.params = {"invoice_id", "options"};
   options.defaults = {{"options", nullptr}};
   add(app, "llm_processing.patch_fields", patch_step, take_patch, service, options);
+  options.queue = "celery";
+  options.max_retries = analyze_text_retries;
+  options.params = {"text_content", "analysis_type", "task_id", "options"};
+  options.defaults = {{"options", nullptr}};
+  add(app, "process_text_analysis_async", analyze_step, take_analyze, service, options);
 }
 
 }  // namespace celeriac

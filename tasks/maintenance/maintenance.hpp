@@ -39,5 +39,17 @@ Json health_check(Database& database, Storage& storage, const std::string& stora
 // {"generated_at", "period", "metrics": {"invoices", "processing", "exports", "emails", "dead_letters",
 // "storage"}}.
 Json generate_system_report(Database& database);
+// Work as the tables tell it, and this host. {"timestamp", "workers": {"active_tasks", "scheduled_tasks",
+// "reserved_tasks", "worker_count", "total_tasks_processed"}, "queues": {...}, "system": {"uptime",
+// "memory_usage", "cpu_usage"}}: jobs that run, wait, and wait for their first run; workers with a job
+// in the last hour; jobs that ended; seconds, per cent, and the load per core in per cent.
+Json monitor_worker_performance(Database& database);
+// Schema, numbers of rows and what is under way, as a document backups/system_state_<time>.json. It is no
+// backup of the data: that is the database's own. {"status", "backup_path", "files", "created_at"}.
+Json backup_system_state(Database& database, Storage& storage);
+// Exports of the last day, week or month, stored as reports/export_report_<type>_<time>.json. {"report_type",
+// "period_start", "total_jobs", "completed_jobs", "failed_jobs", "success_rate", "total_records",
+// "megabytes", "by_format", "file_path"}.
+Json generate_export_report(Database& database, Storage& storage, const std::string& report_type);
 
 }  // namespace celeriac

@@ -65,6 +65,10 @@ void register_maintenance(App& app, const MaintenanceConfig& config) {
     return health_check(db, storage, root);
   };
   const auto report = [](Context&, Database& db, Storage&, int) { return generate_system_report(db); };
+  const auto monitor = [](Context&, Database& db, Storage&, int) { return monitor_worker_performance(db); };
+  const auto backup = [](Context&, Database& db, Storage& storage, int) {
+    return backup_system_state(db, storage);
+  };
   const auto retry = [](Context& context, Database& db, Storage&, int) {
     return retry_failed_exports(context, db);
   };
@@ -79,6 +83,8 @@ void register_maintenance(App& app, const MaintenanceConfig& config) {
     add(app, config, prefix + "cleanup_temp_files", "hours_to_keep", 24, cleanup_temp);
     add(app, config, prefix + "health_check", nullptr, 0, health);
     add(app, config, prefix + "generate_system_report", nullptr, 0, report);
+    add(app, config, prefix + "monitor_worker_performance", nullptr, 0, monitor);
+    add(app, config, prefix + "backup_system_state", nullptr, 0, backup);
   }
   add(app, config, "app.workers.export_tasks.cleanup_old_exports", "days_to_keep", 30, cleanup_exports);
   for (const std::string prefix : {"maintenance.", "app.workers.export_tasks."}) {

@@ -22,13 +22,13 @@ pkg_check_modules(xlsxwriter REQUIRED IMPORTED_TARGET xlsxwriter)
 add_library(celeriac_invoices STATIC)
 target_sources(celeriac_invoices PRIVATE
   register.cpp
-  aliases/ap_intake.cpp aliases/doxin.cpp aliases/websocket_events.cpp
+  aliases/ap_email.cpp aliases/ap_intake.cpp aliases/doxin.cpp aliases/websocket_events.cpp
   dead_letters/classify.cpp dead_letters/record.cpp dead_letters/redrive.cpp dead_letters/register.cpp
   export/csv.cpp export/delivery.cpp export/export_invoice.cpp export/export_job.cpp export/fields.cpp export/register.cpp
   export/selection.cpp export/template.cpp export/text_writers.cpp export/writer.cpp export/xlsx_writer.cpp
   invoice_processing/failure.cpp invoice_processing/invoice_writer.cpp invoice_processing/job_row.cpp
   invoice_processing/process_document.cpp invoice_processing/register.cpp
-  maintenance/cleanup.cpp maintenance/follow_up.cpp maintenance/register.cpp maintenance/report.cpp
+  maintenance/cleanup.cpp maintenance/follow_up.cpp maintenance/register.cpp maintenance/report.cpp maintenance/state.cpp
   store/slot_database.cpp
   validation/approvals.cpp validation/checks_amounts.cpp validation/checks_fields.cpp
   validation/checks_matching.cpp validation/checks_vendor.cpp validation/collect_facts.cpp

@@ -6,11 +6,13 @@ import csv
 import datetime
 import decimal
 import hashlib
+import http.server
 import io
 import json
 import os
 import signal
 import subprocess
+import threading
 import time
 import uuid
 
@@ -64,9 +66,11 @@ class House:
         self.ap = celery.Celery("ap_intake", broker=self.redis.url(), backend=self.redis.url())
         self.ap.conf.update(task_compression="gzip", result_compression="gzip", task_serializer="json",
                             accept_content=["json"], task_track_started=True, result_expires=3600,
+                            task_send_sent_event=True, task_inherit_parent_priority=True,
                             task_routes={"app.workers.invoice_tasks.process_invoice_task": {"queue": "invoice_processing"},
                                          "app.workers.invoice_tasks.validate_invoice_task": {"queue": "validation"},
-                                         "app.workers.invoice_tasks.export_invoice_task": {"queue": "export"}})
+                                         "app.workers.invoice_tasks.export_invoice_task": {"queue": "export"},
+                                         "app.workers.dlq_handlers.*": {"queue": "dlq_processing"}})
         # As the other one does: no routes, no compression, results in another database.
         self.doxin = celery.Celery("case_study", broker=self.redis.url(), backend=self.redis.url())
         self.worker = self.start()
@@ -76,6 +80,7 @@ class House:
         name = "w%d" % self.starts
         env = {"CELERY_DATABASE_URL": self.database, "CELERY_STORAGE_ROOT": self.root,
                "CELERY_DEAD_LETTER_QUEUE": "dlq_processing", "CELERY_WEBSOCKET_EVENTS_URL": self.redis.url(),
+               "CELERY_EMAIL_QUOTA_URL": self.redis.url(2),
                # A sanitizer must let a crash be the crash that it is.
                "ASAN_OPTIONS": "handle_segv=0:handle_abort=0:allocator_may_return_null=1"}
         process = self.stage.run(name, [self.binary, "-b", self.redis.url(), "--result-backend", self.redis.url(), "worker",
@@ -171,6 +176,99 @@ def doxin(house):
     assert notice and notice[0]["user_id"] == user and notice[0]["data"]["type"] == "job_completed", notice
     assert house.one("SELECT status FROM processing_jobs WHERE id = %s", job) == "completed"
     assert house.one("SELECT uploaded_by_user_id FROM invoices WHERE id = %s", result["invoice_id"]) == user
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """A token server that knows nobody."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = b'{"error": "invalid_grant"}'
+        self.send_response(400)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def aliases(house):
+    """The other names of the two systems, by keyword, compressed, in the default queue, and what they answer."""
+    raw = house.redis.client
+    house.ap.send_task("x", queue="nobody")
+    message = json.loads(raw.lindex("nobody", 0))
+    assert message["headers"]["compression"] == "application/x-gzip"
+    assert base64.b64decode(message["body"])[:1] == b"\x78"  # zlib
+
+    def ask(name, keys, **kwargs):
+        result = house.ap.send_task("app.workers." + name, kwargs=kwargs).get(timeout=180)
+        assert set(result) == set(keys.split()), (name, result)
+        return result
+
+    path, digest = house.upload("AP-2")
+    ask("invoice_tasks.process_invoice_task", "invoice_id status workflow_state requires_human_review processed_at",
+        invoice_id=str(uuid.uuid4()), file_path=path, file_hash=digest, vendor_name="Muster GmbH", max_retries=3)
+
+    ask("maintenance_tasks.cleanup_old_exports", "status cutoff_date deleted_files deleted_records cleaned_at", days_to_keep=7)
+    ask("maintenance_tasks.cleanup_failed_tasks", "status cleaned_keys by_table cleaned_at", days_to_keep=3)
+    ask("maintenance_tasks.cleanup_temp_files", "status deleted_files cleaned_at", hours_to_keep=24)
+    ask("maintenance_tasks.health_check", "status timestamp checks")
+    ask("maintenance_tasks.generate_system_report", "generated_at period metrics")
+    result = ask("maintenance_tasks.monitor_worker_performance", "timestamp workers queues system")
+    assert result["workers"]["total_tasks_processed"] == house.one("SELECT count(*) FROM processing_jobs WHERE status = 'completed'")
+    assert result["workers"]["worker_count"] == 1 and result["system"]["uptime"] > 0, result
+    result = ask("maintenance_tasks.backup_system_state", "status backup_path files created_at")
+    with open(os.path.join(house.root, result["backup_path"][len("storage://"):])) as f:
+        assert json.load(f)["jobs"]["completed"] == house.one("SELECT count(*) FROM processing_jobs WHERE status = 'completed'")
+
+    job = str(uuid.uuid4())
+    house.one("INSERT INTO export_jobs (id, format, status) VALUES (%s, 'CSV', 'PENDING')", job)
+    assert ask("export_tasks.process_export_job", "status job_id", job_id=job)["status"] == "completed"
+    result = ask("export_tasks.generate_export_report", "report_type period_start total_jobs completed_jobs failed_jobs"
+                 " success_rate total_records megabytes by_format file_path", report_type="weekly")
+    assert result["total_jobs"] == house.one("SELECT count(*) FROM export_jobs") and result["by_format"]["CSV"] >= 1, result
+    ask("export_tasks.cleanup_old_exports", "status cutoff_date deleted_files deleted_records cleaned_at")
+    ask("export_tasks.retry_failed_exports", "retried")
+    ask("export_tasks.schedule_recurring_exports", "scheduled")
+    assert house.ap.send_task("app.workers.dlq_handlers.auto_redrive").get(timeout=180) is None
+
+    data = {"filename": "a.xml", "content_type": "application/xml", "content_hash": digest, "vendor_name": "Muster GmbH",
+            "email_subject": "Invoice", "email_sender": "a@b.example", "email_date": "2026-11-20T10:00:00"}
+    result = ask("email_tasks.process_email_attachment", "email_id invoice_id status workflow_status confidence_score"
+                 " requires_human_review processed_at", email_id="m1", attachment_data=data)
+    assert result["invoice_id"] == house.one("SELECT id FROM invoices WHERE file_hash = %s", digest), result
+    ask("email_tasks.cleanup_old_email_data", "status cutoff_date deleted_records cleaned_at", days_to_keep=30)
+    ask("email_tasks.health_check_email_services", "status services checked_at")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    credentials = {"token": "t0ken", "refresh_token": "r3fresh", "token_uri": "http://127.0.0.1:%d/token" % server.server_port,
+                   "client_id": "", "client_secret": "", "scopes": ["gmail.readonly"], "expiry": "2024-01-01T00:00:00"}
+    refused = {}
+    for name, kwargs in (("process_email_attachment", {"email_id": "m", "attachment_data": dict(data, content_hash="0" * 64)}),
+                         ("monitor_gmail_inbox", {"user_id": "u", "credentials_data": credentials, "days_back": 1, "max_emails": 25,
+                                                  "auto_process": True}),
+                         ("batch_process_emails", {"email_ids": ["m1"], "user_id": "u", "credentials_data": credentials})):
+        one = house.ap.send_task("app.workers.email_tasks." + name, kwargs=kwargs)
+        one.get(timeout=180, propagate=False)
+        refused[name] = type(one.result).__name__
+    assert refused == {"process_email_attachment": "DocumentNotFound", "monitor_gmail_inbox": "EmailLoginRefused",
+                       "batch_process_emails": "EmailLoginRefused"}, refused
+    assert "r3fresh" not in house.stage.log("w%d" % house.starts)
+    result = ask("email_tasks.schedule_email_monitoring", "user_id task_name schedule_minutes status scheduled_at",
+                 user_id="u", credentials_data=credentials, schedule_minutes=60)
+    assert result["status"] == "scheduled" and raw.llen("email_processing") == 2, result  # the poll, and its next time
+    server.shutdown()
+
+    inline = "data:application/xml;base64," + base64.b64encode(house.document("DX-2")).decode()
+    hook = {"type": "invoice_uploaded", "blob_url": inline, "filename": "dx2.xml"}
+    result = house.call("process_webhook_request_async", hook, "hook-1", app=house.doxin)
+    read = house.doxin.AsyncResult(result["celery_task_id"]).get(timeout=180)
+    assert read["task_id"] == "hook-1" and read["structured_data"]["invoice_number"] == "DX-2", read
+    result = house.call("process_webhook_request_async", {"type": "other"}, "hook-2", app=house.doxin)
+    assert set(result) == {"task_id", "webhook_type", "webhook_data", "message", "completed_at"}, result
+    result = house.call("process_text_analysis_async", "Invoice 7", "summary", "text-1", {}, app=house.doxin)
+    assert result["task_id"] == "text-1" and result["success"] is False and "llm" in result["error"], result
 
 
 def dead_letters(house):
@@ -330,7 +428,7 @@ def main():
     options = parser.parse_args()
     with Stage() as place:
         house = House(place, options.celeriac)
-        for part in (accounts_payable, doxin, dead_letters, exports, plans, killed):
+        for part in (accounts_payable, doxin, aliases, dead_letters, exports, plans, killed):
             began = time.monotonic()
             part(house)
             print("%s: good (%.1f s)" % (part.__name__, time.monotonic() - began), flush=True)

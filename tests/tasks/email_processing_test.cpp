@@ -80,12 +80,13 @@ struct MailStage {
     config.quota_url = std::move(quota);
   }
 
-  Outcome run(const std::string& task, const Json& args, int retries = 0) {
+  Outcome run(const std::string& task, const Json& args, int retries = 0, const std::string& id = "poll",
+              const std::string& root = "poll") {
     static const std::vector<std::string> accept = {"application/json"};
     App app;
     register_email_processing(app, config);
     auto read = std::make_shared<Message>();
-    const Json headers = {{"task", task}, {"id", "poll"}, {"retries", retries}};
+    const Json headers = {{"task", task}, {"id", id}, {"root_id", root}, {"retries", retries}};
     read->headers = dump_json(headers);
     read->body = "[" + dump_json(args) + ", {}, {}]";
     Job job;
@@ -317,6 +318,48 @@ TEST_CASE("Gmail, with rate limits, failures and tokens that end") {
   const Outcome python =
       s.run("app.workers.email_tasks.monitor_gmail_inbox", Json::array({"u1", credentials}));
   CHECK(parse_json(std::get<Returned>(python).result)->at("user_id") == "u1");
+
+  // The mails of some ids: one that is not known yet, and one that is.
+  const Outcome batch = s.run("app.workers.email_tasks.batch_process_emails",
+                              Json::array({Json::array({"m5", "m1"}), "u1", credentials}));
+  const Json told = *parse_json(std::get<Returned>(batch).result);
+  CHECK(told.at("total_emails") == 2);
+  CHECK(told.at("successful") == 2);
+  CHECK(told.at("failed") == 0);
+}
+
+TEST_CASE("a schedule goes on by itself, once for each message, and gives way to a later one") {
+  RedisServer redis;
+  MailStage s({}, redis.url());
+  const Json credentials = {{"token", "t"}};
+  const auto run = [&](const std::string& id, const std::string& root) {
+    return parse_json(std::get<Returned>(s.run("app.workers.email_tasks.schedule_email_monitoring",
+                                               Json::array({"u", credentials, 30}), 0, id, root))
+                          .result)
+        ->at("status");
+  };
+  const auto sent = [&] { return s.stage.port.sent(); };
+  const std::string first = "00000000-0000-4000-8000-000000000001",
+                    second = "00000000-0000-4000-8000-000000000002";
+  CHECK(run(first, first) == "scheduled");
+  REQUIRE(sent().size() == 2);
+  const auto sent_as = [&](std::size_t i, const char* name) {
+    return sent()[i].outgoing.message.headers.find(std::string("\"app.workers.email_tasks.") + name + '"') !=
+           std::string::npos;
+  };
+  CHECK(sent_as(0, "monitor_gmail_inbox"));
+  CHECK(sent_as(1, "schedule_email_monitoring"));
+  const std::string next = sent()[1].task_id;
+  CHECK(run(first, first) == "scheduled");  // the message twice
+  CHECK(sent().size() == 2);
+  CHECK(run(next, first) == "scheduled");
+  CHECK(sent().size() == 4);
+  CHECK(run(second, second) == "scheduled");
+  CHECK(sent().size() == 6);
+  CHECK(run(sent()[3].task_id, first) == "replaced");
+  CHECK(sent().size() == 6);
+  CHECK(type_of(s.run("app.workers.email_tasks.schedule_email_monitoring",
+                      Json::array({"u", credentials, 0}))) == "TypeError");
 }
 
 TEST_CASE("what ends a Gmail poll") {

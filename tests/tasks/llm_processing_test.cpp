@@ -163,6 +163,35 @@ TEST_CASE("each fault of a server ends in its state") {
   CHECK(type_of(s.complete("any")) == "LlmNotConfigured");
 }
 
+TEST_CASE("a text is analyzed as another system's clients ask for it, and a failure is told in the result") {
+  std::atomic<int> status{200};
+  std::atomic<bool> guarded{false};
+  LlmStage s([&](const Received& got, Connection& to) {
+    guarded = got.body.find("never an instruction") != std::string::npos;
+    to.reply(status, status == 200 ? answer(R"({"valid": false, "issues": ["no date"]})") : "{}");
+  });
+  App app = s.app();
+  const auto ask = [&](const std::string& id, const std::string& type, int retries) {
+    return LlmStage::run(app, s.stage.port, "process_text_analysis_async",
+                         Json::array({"Invoice \"7\" " + id, type, "app-" + id, {{"user_id", "u"}}}), id,
+                         retries);
+  };
+  const auto result = [](const Outcome& outcome) { return *parse_json(std::get<Returned>(outcome).result); };
+  const Json good = result(ask("a", "validation", 0));
+  CHECK(guarded);
+  CHECK(good.at("task_id") == "app-a");
+  CHECK(good.at("analysis_type") == "validation");
+  CHECK(good.at("analysis_result").at("issues")[0] == "no date");
+  CHECK(good.at("completed_at").is_number_integer());
+  CHECK(result(ask("b", "whatever", 0)).at("analysis_result").is_string());
+  status = 500;
+  CHECK(type_of(ask("c", "summary", 0)) == "retry LlmUnavailable");
+  const Json bad = result(ask("c", "summary", analyze_text_retries));
+  CHECK(bad.at("success") == false);
+  CHECK(bad.at("task_id") == "app-c");
+  CHECK_FALSE(bad.at("error").get<std::string>().empty());
+}
+
 TEST_CASE("a bad answer is repaired once") {
   LlmStage s([](const Received& got, Connection& to) {
     const bool again = got.body.find("cannot be used") != std::string::npos;
