@@ -145,6 +145,7 @@ class Consumer {
   void execute(Request& request, Settlement&& settlement);
   std::optional<Outgoing> take_notice(Request& request, const Settlement& settlement);
   void plan_follow_ups(Request& request, Settlement& settlement);
+  void hand_on(Request& request, Settlement&& settlement);
   void publish_first(Request& request, std::vector<canvas::Step>&& steps, Settlement&& settlement);
   void store(Request& request, Settlement&& settlement);
   void send_to_stores(JobId job, TaskResult&& result);
@@ -164,6 +165,7 @@ class Consumer {
   bool is_revoked(const TaskHeaders& headers, double now) const;
   void schedule(const Delivery& delivery, const TaskHeaders& headers);
   void tell(const Request& request, const TaskEvent& event);
+  void tell_ended(Request& request, Verdict verdict);
   void tell_received(const Message& message, const TaskHeaders& headers);
 
   RunFacts facts(const Request& request) const;

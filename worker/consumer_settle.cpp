@@ -93,20 +93,47 @@ void Consumer::log_outcome(const Request& request, const Finished& finished) {
 }
 
 void Consumer::execute(Request& request, Settlement&& settlement) {
+  if (settlement.next) return hand_on(request, std::move(settlement));
   plan_follow_ups(request, settlement);
   std::vector<canvas::Step> first;
-  if (settlement.next) {
-    if (settlement.next->queue.empty()) settlement.next->queue = request.queue;
-    auto& key = settlement.next->message.properties.routing_key;
-    if (key.empty()) key = settlement.next->queue;
-    first.emplace_back(std::move(*settlement.next));
-    settlement.next.reset();
-  } else if (request.after) {
-    first = std::exchange(request.after->before, {});
-  }
+  if (request.after) first = std::exchange(request.after->before, {});
   if (auto notice = take_notice(request, settlement)) first.emplace_back(std::move(*notice));
   if (!first.empty()) return publish_first(request, std::move(first), std::move(settlement));
   store(request, std::move(settlement));
+}
+
+// The next run may be over before we hear that it was sent. What is told and stored of this one comes first,
+// or it would be the last word.
+void Consumer::hand_on(Request& request, Settlement&& settlement) {
+  if (request.ended && told(request)) tell_ended(request, settlement.verdict);
+  auto& next = *settlement.next;
+  if (next.queue.empty()) next.queue = request.queue;
+  auto& key = next.message.properties.routing_key;
+  if (key.empty()) key = next.queue;
+  std::vector<canvas::Step> first;
+  first.emplace_back(std::move(next));
+  settlement.next.reset();
+  if (settlement.status.empty() || parts_.stores.empty())
+    return publish_first(request, std::move(first), std::move(settlement));
+  TaskResult result = row(request);
+  result.status = std::exchange(settlement.status, {});
+  result.result = std::move(settlement.result);
+  result.traceback = std::move(settlement.traceback);
+  result.children = joined(settlement.children, request.sent);
+  ++writes_;
+  auto steps = std::make_shared<std::vector<canvas::Step>>(std::move(first));
+  auto kept = std::make_shared<Settlement>(std::move(settlement));
+  parts_.stores.store(std::move(result), [this, job = request.job, steps, kept](const Status& status) {
+    --writes_;
+    if (const auto found = requests_.find(job); found != requests_.end()) {
+      if (!status.ok())
+        log(LogLevel::error,
+            fmt::format("Task {}[{}] state could not be stored: {}", found->second.headers->display_name(),
+                        found->second.id(), status.what));
+      publish_first(found->second, std::move(*steps), std::move(*kept));
+    }
+    after_write();
+  });
 }
 
 // What failed for good is told of once, before its message is settled.
@@ -366,12 +393,13 @@ void Consumer::forget(JobId job) {
   const auto found = requests_.find(job);
   if (found == requests_.end()) return;
   Request& request = found->second;
-  if (request.ended && told(request)) {
-    for (const TaskEvent& event : settled_events(std::move(*request.ended), request.verdict)) {
-      tell(request, event);
-    }
-  }
+  if (request.ended && told(request)) tell_ended(request, request.verdict);
   requests_.erase(found);
+}
+
+void Consumer::tell_ended(Request& request, Verdict verdict) {
+  for (const TaskEvent& event : settled_events(std::move(*request.ended), verdict)) tell(request, event);
+  request.ended.reset();
 }
 
 void Consumer::tell(const Request& request, const TaskEvent& event) {

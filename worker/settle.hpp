@@ -20,7 +20,7 @@ struct Settlement {
   std::string result = "null";  // JSON text
   std::string traceback;
   std::string children = "[]";
-  std::optional<Outgoing> next;  // a retry: published before anything else
+  std::optional<Outgoing> next;  // a retry: published when the state is stored, before the broker hears
   // SUCCESS, FAILURE or REVOKED when what waits for this task may go on, whether stored or not; `result`
   // and `traceback` are filled then.
   std::string_view ended;

@@ -110,6 +110,10 @@ def look_and_change(s, binary, server, results):
     stats = one(inspect.stats(), node)
     assert stats["total"]["interop.add"] == 2 and stats["pid"] == worker.pid, stats
     assert stats["prefetch_count"] >= 8 and len(stats["pool"]["processes"]) == 2 and stats["rusage"]["maxrss"]
+    with app.connection_for_read() as connection:
+        where = connection.info()
+    for fact in ("hostname", "port", "transport", "virtual_host", "userid", "login_method", "ssl"):
+        assert stats["broker"][fact] == where[fact], (fact, stats["broker"], where)
     conf = one(inspect.conf(), node)
     assert conf["broker_url"] == broker.replace("guest@", "********@"), conf
     assert [q["name"] for q in one(inspect.active_queues(), node)] == ["celery"]

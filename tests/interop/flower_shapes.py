@@ -133,7 +133,8 @@ def look(flower, kind):
     seen["row"] = sorted(set(row))
     for page in ("/worker/" + node, "/task/" + added, "/tasks", "/workers", "/broker"):
         assert flower.ask("GET", page)[0] == 200, page
-    metrics = flower.get("/metrics")
+    load = 'number_of_currently_executing_tasks{worker="%s"}' % node  # comes with a heartbeat
+    metrics = stage.wait_for(lambda: (lambda text: text if load in text else None)(flower.get("/metrics")), 20, load)
     lines = [line for line in metrics.splitlines() if node in line]
     seen["metrics"] = sorted({re.sub(r"\{.*", "", line) + " " + ",".join(re.findall(r'(?:task|type)="([^"]*)"', line))
                               for line in lines if not line.startswith("#") and "_created" not in line})

@@ -16,7 +16,7 @@ add_test(NAME interop_rabbitmq_keeper
 add_test(NAME interop_bridge
   COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/bridge.py --worker $<TARGET_FILE:interop_worker>
     --celeriac $<TARGET_FILE:celeriac>)
-foreach(name control kill_test mixed_fleet rpc_results)
+foreach(name control flower_shapes kill_test mixed_fleet rpc_results)
   list(APPEND rabbitmq_tests interop_rabbitmq_${name})
   add_test(NAME interop_rabbitmq_${name}
     COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/${name}.py --worker $<TARGET_FILE:interop_worker> --broker rabbitmq)

@@ -3,6 +3,7 @@
 #include "config/settings_table.hpp"
 #include "config/version.hpp"
 #include "protocol/repr.hpp"
+#include "queues/amqp/url.hpp"
 #include "worker/logging.hpp"
 
 #include <fmt/format.h>
@@ -64,6 +65,22 @@ bool is_always_shown(std::string_view setting) {
   return std::find(std::begin(names), std::end(names), setting) != std::end(names);
 }
 
+void add_amqp_facts(const Settings& settings, Json& facts) {
+  const auto servers = amqp::read_servers(settings);
+  if (!servers || servers->empty()) return;
+  const amqp::Server& first = servers->front();
+  facts["hostname"] = first.endpoint.host;
+  facts["userid"] = first.session.user;
+  facts["virtual_host"] = first.session.vhost;
+  facts["port"] = first.endpoint.port;
+  facts["ssl"] = first.endpoint.tls;
+  facts["transport"] = "amqp";
+  facts["login_method"] = first.session.login_method;
+  facts["heartbeat"] = static_cast<double>(first.session.heartbeat);
+  if (servers->size() > 1)
+    for (const auto& server : *servers) facts["alternates"].push_back(server.display);
+}
+
 }  // namespace
 
 Json shown_settings(const Settings& settings, bool with_defaults) {
@@ -85,7 +102,7 @@ Json shown_settings(const Settings& settings, bool with_defaults) {
 
 Json broker_facts(const Settings& settings) {
   Json facts = Json::object();
-  const auto url = parse_url(settings.broker_url);
+  const auto url = parse_url(std::string_view(settings.broker_url).substr(0, settings.broker_url.find(';')));
   const auto or_null = [](const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); };
   std::string host, user, path;
   if (url) host = url->host, user = url->user, path = url->path;
@@ -104,6 +121,7 @@ Json broker_facts(const Settings& settings) {
   facts["failover_strategy"] = "round-robin";
   facts["alternates"] = Json::array();
   facts["credential_provider"] = nullptr;
+  if (url && url->scheme.substr(0, 4) == "amqp") add_amqp_facts(settings, facts);
   return facts;
 }
 
