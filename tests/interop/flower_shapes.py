@@ -154,9 +154,9 @@ def broker_page(flower, server):
     def shown():
         code, answer = flower.ask("GET", "/api/queues/length")
         rows = {row["name"]: row for row in answer["active_queues"]} if code == 200 else {}
-        return all(rows.get(kind, {}).get("consumers") == 1 for kind in NODES) and rows
-    rows = stage.wait_for(shown, 60, "both queues on the broker page", every=0.5)
-    assert all(row["messages"] == sum(server.messages()[kind]) for kind, row in rows.items() if kind in NODES), rows
+        held = server.messages()
+        return all(rows.get(kind, {}).get("consumers") == 1 and rows[kind]["messages"] == sum(held[kind]) for kind in NODES)
+    stage.wait_for(shown, 60, "both queues on the broker page", every=0.5)
     page = flower.ask("GET", "/broker")[1]
     assert all(kind in page for kind in NODES), page
 
