@@ -6,12 +6,14 @@
 #include "worker/errors.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 namespace celeriac::http {
 namespace {
 
 constexpr const char* run_task = "export.run_job";
-constexpr std::uint64_t most_bytes = 64u << 20;  // of a file that is downloaded
+constexpr std::uint64_t most_bytes = 64u << 20;  // of a file that goes through this process
+constexpr std::chrono::seconds link_valid{300};
 
 Response create_job(Database& database, const Request& request, const std::string& queue) {
   const auto body = json_body(request);
@@ -64,7 +66,14 @@ Response download(Database& database, const Settings& settings, const Request& r
     return problem(404, "unknown-id", "There is no finished export of this id");
   Response response;
   try {
-    response.body = make_storage(settings.storage_root)->get(rows.text(0, 0), most_bytes);
+    const auto storage = make_storage(settings.storage_root);
+    // A bucket behind TLS is there for others too: it serves the file itself, of whatever size.
+    if (settings.storage_root.starts_with("s3+https://")) {
+      response.status = 307;
+      return response.with("Location", storage->signed_url(rows.text(0, 0), link_valid))
+          .with("Cache-Control", "no-store");
+    }
+    response.body = storage->get(rows.text(0, 0), most_bytes);
   } catch (const StorageError& error) {
     return problem(error.kind == StorageFailure::not_found ? 404 : 503, "no-file", "The file cannot be read",
                    error.what());

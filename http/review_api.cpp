@@ -27,6 +27,7 @@ Response refused(const TaskError& error) {
   const auto& type = error.info().type;
   if (type.ends_with("NotFound")) return problem(404, "unknown-id", error.what());
   if (type == "ValueError" || type == "BadArguments") return problem(422, "body-does-not-fit", error.what());
+  if (type == "NotAnApprover") return problem(403, "not-allowed", error.what());
   return problem(409, "refused", error.what());
 }
 

@@ -1,11 +1,12 @@
 // app.workers.email_tasks.*: those that read no mailbox. The others are in tasks/email_processing.
 #include "tasks/aliases/register.hpp"
+#include "tasks/store/clock.hpp"
 #include "tasks/store/slot_database.hpp"
 
 namespace celeriac {
 namespace {
 
-TaskOptions options_of(std::vector<std::string> params, Json defaults, double soft_limit) {
+TaskOptions email_options(std::vector<std::string> params, Json defaults, double soft_limit) {
   TaskOptions options;
   options.params = std::move(params);
   options.defaults = std::move(defaults);
@@ -21,10 +22,6 @@ TaskOptions options_of(std::vector<std::string> params, Json defaults, double so
   options.soft_time_limit = soft_limit;
   options.time_limit = 2 * soft_limit;
   return options;
-}
-
-std::string now(Database& database) {
-  return database.run("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')").str(0, 0);
 }
 
 std::string text_of(const Json& data, const char* name) {
@@ -53,11 +50,11 @@ Json process_attachment(Context& context, const AliasConfig& config, Database& d
           {"workflow_status", row.str(0, 0)},
           {"confidence_score", result.at("confidence")},
           {"requires_human_review", row.truth(0, 1)},
-          {"processed_at", now(database)}};
+          {"processed_at", naive_now(database)}};
 }
 
 // Mails that are over; their documents and invoices stay.
-Json cleanup(Database& database, int days_to_keep) {
+Json cleanup_emails(Database& database, int days_to_keep) {
   if (days_to_keep < 0 || days_to_keep > 100000)
     throw BadArguments("cleanup_old_email_data: days_to_keep is out of range");
   const Rows cutoff =
@@ -71,17 +68,17 @@ Json cleanup(Database& database, int days_to_keep) {
   return {{"status", "success"},
           {"cutoff_date", cutoff.str(0, 0)},
           {"deleted_records", deleted},
-          {"cleaned_at", now(database)}};
+          {"cleaned_at", naive_now(database)}};
 }
 
-Json health(Database& database, const std::string& storage_root) {
+Json email_health(Database& database, const std::string& storage_root) {
   bool storage = true;
   try {
     make_storage(storage_root)->exists("storage://temp/health-check");
   } catch (const StorageError&) {
     storage = false;
   }
-  const std::string time = now(database);
+  const std::string time = naive_now(database);
   return {{"status", "success"},
           {"services",
            {{"status", storage ? "healthy" : "unhealthy"},
@@ -103,19 +100,19 @@ void register_ap_email_names(App& app, const AliasConfig& config) {
           return process_attachment(context, config, database, email_id, data, user_id);
         });
       },
-      options_of({"email_id", "attachment_data", "user_id"}, {{"user_id", nullptr}}, 1800));
+      email_options({"email_id", "attachment_data", "user_id"}, {{"user_id", nullptr}}, 1800));
   app.task(
       "app.workers.email_tasks.cleanup_old_email_data",
       [url](Context&, int days) {
-        return with_database(url, [&](Database& database) { return cleanup(database, days); });
+        return with_database(url, [&](Database& database) { return cleanup_emails(database, days); });
       },
-      options_of({"days_to_keep"}, {{"days_to_keep", 30}}, 300));
+      email_options({"days_to_keep"}, {{"days_to_keep", 30}}, 300));
   app.task(
       "app.workers.email_tasks.health_check_email_services",
       [url, root](Context&) {
-        return with_database(url, [&](Database& database) { return health(database, root); });
+        return with_database(url, [&](Database& database) { return email_health(database, root); });
       },
-      options_of({}, Json::object(), 120));
+      email_options({}, Json::object(), 120));
 }
 
 }  // namespace celeriac

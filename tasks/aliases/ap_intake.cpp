@@ -4,6 +4,7 @@
 #include "tasks/export/export_invoice.hpp"
 #include "tasks/export/export_job.hpp"
 #include "tasks/maintenance/maintenance.hpp"
+#include "tasks/store/clock.hpp"
 #include "tasks/store/slot_database.hpp"
 
 #include <algorithm>
@@ -34,11 +35,6 @@ std::string lower(std::string text) {
   std::ranges::transform(text, text.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
-}
-
-// "2024-05-31T12:00:00.123456", without a zone: UTC, as these clients read it.
-std::string naive_now(Database& database) {
-  return database.run("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')").str(0, 0);
 }
 
 Json process(Context& context, const AliasConfig& config, const Json& args, const Json& kwargs) {

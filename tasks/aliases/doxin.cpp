@@ -86,7 +86,7 @@ Json structured(const Json& result) {
           {"line_items", lines}};
 }
 
-std::int64_t now_ms() {
+std::int64_t milliseconds_now() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
              std::chrono::system_clock::now().time_since_epoch())
       .count();
@@ -114,7 +114,7 @@ Json answer(const Json& result, const std::string& filename, const std::string& 
       {"duplicate_detected", duplicate},
       {"save_skip_reason", duplicate ? Json("duplicate") : Json(nullptr)},
       {"invoice_id", result.at("invoice_id")},
-      {"completed_at", now_ms()}};
+      {"completed_at", milliseconds_now()}};
 }
 
 // An uploaded invoice becomes a task of its own, whose id is told; anything else is only acknowledged.
@@ -140,7 +140,7 @@ Json webhook(Context& context, const Json& data, const std::string& task_id) {
   } else {
     result["message"] = "nothing is done for webhooks of this type";
   }
-  result["completed_at"] = now_ms();
+  result["completed_at"] = milliseconds_now();
   return result;
 }
 

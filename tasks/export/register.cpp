@@ -17,7 +17,7 @@ TaskOptions export_options(std::vector<std::string> params) {
   options.reject_on_worker_lost = true;
   options.max_retries = 5;
   options.autoretry_for = {"OperationalError", "StorageUnavailable", "DeliveryFailed"};
-  options.retry_backoff = 1;
+  options.retry_backoff = 4;  // five attempts outlive a database that restarts
   options.retry_backoff_max = 300;
   options.soft_time_limit = 3000;
   options.time_limit = 3600;

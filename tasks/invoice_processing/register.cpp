@@ -24,7 +24,7 @@ void register_invoice_processing(App& app, ProcessingConfig config) {
   options.soft_time_limit = static_cast<double>(config.soft_limit.count());
   options.time_limit = 2.0 * static_cast<double>(config.soft_limit.count());
   options.autoretry_for = passing_failures();
-  options.retry_backoff = 1;
+  options.retry_backoff = 4;  // five attempts outlive a database that restarts
   options.retry_backoff_max = 60;
   options.throws = document_failures();
 

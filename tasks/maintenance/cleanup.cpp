@@ -1,4 +1,5 @@
 #include "tasks/maintenance/maintenance.hpp"
+#include "tasks/store/clock.hpp"
 #include "tasks/store/storage.hpp"
 #include "tasks/validation/approvals.hpp"
 
@@ -11,10 +12,6 @@ namespace {
 // Silent for so long means gone: twice the hard limit of any task of ours and the lease of its worker.
 constexpr const char* lost_after = "interval '5 minutes'";
 constexpr const char* export_lost_after = "interval '2 hours'";
-
-std::string now(Database& database) {
-  return database.run("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')").str(0, 0);
-}
 
 }  // namespace
 
@@ -41,7 +38,7 @@ Json cleanup_old_exports(Database& database, Storage& storage, int days_to_keep)
           {"cutoff_date", cutoff},
           {"deleted_files", files},
           {"deleted_records", records},
-          {"cleaned_at", now(database)}};
+          {"cleaned_at", naive_now(database)}};
 }
 
 Json cleanup_failed_tasks(Database& database, int days_to_keep) {
@@ -63,13 +60,15 @@ Json cleanup_failed_tasks(Database& database, int days_to_keep) {
     by_table[table] = deleted;
     total += deleted;
   }
-  return {
-      {"status", "success"}, {"cleaned_keys", total}, {"by_table", by_table}, {"cleaned_at", now(database)}};
+  return {{"status", "success"},
+          {"cleaned_keys", total},
+          {"by_table", by_table},
+          {"cleaned_at", naive_now(database)}};
 }
 
 Json cleanup_temp_files(Database& database, Storage& storage, int hours_to_keep) {
   const int swept = storage.sweep(std::chrono::hours(hours_to_keep));
-  return {{"status", "success"}, {"deleted_files", swept}, {"cleaned_at", now(database)}};
+  return {{"status", "success"}, {"deleted_files", swept}, {"cleaned_at", naive_now(database)}};
 }
 
 Json mend(Database& database) {

@@ -1,4 +1,5 @@
 #include "tasks/maintenance/maintenance.hpp"
+#include "tasks/store/clock.hpp"
 
 #include <filesystem>
 #include <system_error>
@@ -7,10 +8,6 @@ namespace celeriac {
 namespace {
 
 constexpr double disk_warning = 10, disk_unhealthy = 5;  // per cent free
-
-std::string now(Database& database) {
-  return database.run("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')").str(0, 0);
-}
 
 // One row of numbers under their names.
 Json numbers(Database& database, std::initializer_list<const char*> names, const std::string& statement) {
@@ -58,7 +55,8 @@ Json health_check(Database& database, Storage& storage, const std::string& stora
   if (!is_bucket(storage_root)) checks["disk_space"] = disk_space(storage_root);
   bool healthy = true;
   for (const auto& check : checks) healthy = healthy && check.at("status") != "unhealthy";
-  return {{"status", healthy ? "healthy" : "unhealthy"}, {"timestamp", now(database)}, {"checks", checks}};
+  return {
+      {"status", healthy ? "healthy" : "unhealthy"}, {"timestamp", naive_now(database)}, {"checks", checks}};
 }
 
 Json generate_system_report(Database& database) {
@@ -92,7 +90,7 @@ Json generate_system_report(Database& database) {
   metrics["storage"] =
       numbers(database, {"file_count", "total_size_mb"},
               "SELECT count(*), round(coalesce(sum(file_size), 0) / 1048576.0, 2) FROM file_storage");
-  return {{"generated_at", now(database)}, {"period", "last_24_hours"}, {"metrics", metrics}};
+  return {{"generated_at", naive_now(database)}, {"period", "last_24_hours"}, {"metrics", metrics}};
 }
 
 }  // namespace celeriac

@@ -14,14 +14,14 @@ namespace {
 constexpr std::uint64_t most_bytes = 1u << 20;
 
 // A JSON document that PostgreSQL made.
-Json document(Database& database, const char* statement, const std::vector<SqlValue>& values = {}) {
+Json one_document(Database& database, const char* statement, const std::vector<SqlValue>& values = {}) {
   const Rows row = database.run(statement, values);
   auto json = parse_json(row.text(0, 0));
   if (!json) throw DatabaseError(SqlFailure::data, "", json.error().what);
   return std::move(*json);
 }
 
-std::string store(Database& database, Storage& storage, const std::string& name, const Json& content) {
+std::string store_state(Database& database, Storage& storage, const std::string& name, const Json& content) {
   const std::string time =
       database.run("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD_HH24MISS')").str(0, 0);
   const std::string text = dump_json(content);
@@ -42,7 +42,7 @@ Json this_host() {
 }  // namespace
 
 Json monitor_worker_performance(Database& database) {
-  Json out = document(
+  Json out = one_document(
       database,
       "SELECT jsonb_build_object('timestamp', to_char(now() AT TIME ZONE 'UTC', "
       "'YYYY-MM-DD\"T\"HH24:MI:SS.US'), 'workers', (SELECT jsonb_build_object("
@@ -61,7 +61,7 @@ Json monitor_worker_performance(Database& database) {
 }
 
 Json backup_system_state(Database& database, Storage& storage) {
-  const Json state = document(
+  const Json state = one_document(
       database,
       "SELECT jsonb_build_object('created_at', to_char(now() AT TIME ZONE 'UTC', "
       "'YYYY-MM-DD\"T\"HH24:MI:SS.US'),"
@@ -72,7 +72,7 @@ Json backup_system_state(Database& database, Storage& storage) {
       "invoices GROUP BY 1) i),"
       " 'jobs', (SELECT coalesce(jsonb_object_agg(status, n), '{}') FROM (SELECT status, count(*) AS n FROM "
       "processing_jobs GROUP BY 1) j))");
-  const std::string path = store(database, storage, "backups/system_state", state);
+  const std::string path = store_state(database, storage, "backups/system_state", state);
   return {{"status", "success"},
           {"backup_path", path},
           {"files", Json::array({path.substr(path.find_last_of('/') + 1)})},
@@ -86,7 +86,7 @@ Json generate_export_report(Database& database, Storage& storage, const std::str
                                                         : "";
   if (period.empty())
     throw TaskError("ValueError", "there is no report '" + report_type + "'; daily, weekly, monthly");
-  Json report = document(
+  Json report = one_document(
       database,
       "SELECT jsonb_build_object('report_type', $1::text, 'period_start', now() - $2::interval, "
       "'total_jobs', "
@@ -98,7 +98,7 @@ Json generate_export_report(Database& database, Storage& storage, const std::str
       "created_at > now() - $2::interval GROUP BY 1) f)) FROM export_jobs WHERE created_at > now() - "
       "$2::interval",
       {report_type, period});
-  report["file_path"] = store(database, storage, "reports/export_report_" + report_type, report);
+  report["file_path"] = store_state(database, storage, "reports/export_report_" + report_type, report);
   return report;
 }
 

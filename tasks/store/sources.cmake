@@ -11,7 +11,7 @@ add_custom_command(
 
 add_library(celeriac_store STATIC)
 target_sources(celeriac_store PRIVATE
-  store/audit.cpp store/database.cpp store/digest.cpp store/local_storage.cpp store/migrate.cpp store/object_key.cpp
+  store/audit.cpp store/clock.cpp store/database.cpp store/digest.cpp store/local_storage.cpp store/migrate.cpp store/object_key.cpp
   store/outbox.cpp store/s3_signature.cpp store/s3_storage.cpp store/text_values.cpp ${migrations_cpp})
 target_link_libraries(celeriac_store
   PUBLIC celeriac_options celeriac_protocol

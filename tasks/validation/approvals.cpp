@@ -27,6 +27,30 @@ Request lock_request(Database& database, const std::string& id) {
   return request;
 }
 
+// A step is for those who were assigned to it, else for those who bear its role; of a role that nobody bears
+// nothing is known.
+void require_approver(Database& database, const Request& request, const std::string& by) {
+  const Rows row = database.run(
+      "SELECT s.approval_role, count(a.id) > 0, bool_or($4 IN (a.user_id::text, u.email, u.username)) FROM "
+      "approval_steps s LEFT JOIN (SELECT id, user_id, step_id FROM approver_assignments WHERE request_id = "
+      "$1)"
+      " a ON a.step_id = s.id LEFT JOIN users u ON u.id = a.user_id"
+      " WHERE s.workflow_id = $2 AND s.step_number = $3 GROUP BY s.id",
+      {request.id, request.workflow_id, std::to_string(request.step), by});
+  if (row.empty()) return;
+  const std::string role = row.str(0, 0);
+  if (row.truth(0, 1)) {
+    if (row.truth(0, 2)) return;
+    throw invoice_error("NotAnApprover", by + " is not assigned to this step");
+  }
+  const Rows bearers = database.run(
+      "SELECT bool_or($2 IN (u.id::text, u.email, u.username)) FROM approver_roles r JOIN users u ON u.id = "
+      "r.user_id WHERE r.role = $1 HAVING count(*) > 0",
+      {role, by});
+  if (!bearers.empty() && !bearers.truth(0, 0))
+    throw invoice_error("NotAnApprover", by + " does not bear the role " + role);
+}
+
 void set_status(Database& database, const Request& request, const std::string& status, int step) {
   database.run(
       "UPDATE approval_requests SET status = $2::approvalstatus, current_step = $3, updated_at = now(),"
@@ -113,6 +137,7 @@ Json decide_approval(Database& database, const Decision& decision) {
     throw invoice_error("ApprovalClosed", "approval request " + request.id + " is " + request.status);
   // Said before: the message came twice, or one person would speak for two steps.
   if (said.empty()) {
+    require_approver(database, request, by);
     database.run(
         "INSERT INTO approval_decisions (id, request_id, step_number, decided_by, decision, comments)"
         " VALUES ($1, $2, $3, $4, $5, $6)",

@@ -24,8 +24,9 @@ struct Decision {
 
 // In an open transaction. Enough approvals of the last step approve the request (an invoice's: it becomes
 // READY, its open exceptions are resolved), one REJECT rejects it. The same voice again changes nothing.
-// Returns {"request_id", "status", "current_step", "decisions"}. Throws TaskError ApprovalNotFound,
-// ApprovalClosed, ValueError.
+// Who decides is a user's id, e-mail address or name. Where users are assigned to the step, or bear its role
+// (approver_roles), only they may. Returns {"request_id", "status", "current_step", "decisions"}. Throws
+// TaskError ApprovalNotFound, ApprovalClosed, NotAnApprover, ValueError.
 Json decide_approval(Database& database, const Decision& decision);
 
 // Requests past their time become EXPIRED; returns how many.

@@ -18,7 +18,7 @@ TaskOptions validation_options(std::vector<std::string> params) {
   options.reject_on_worker_lost = true;
   options.max_retries = 5;
   options.autoretry_for = {"OperationalError"};
-  options.retry_backoff = 1;
+  options.retry_backoff = 4;  // five attempts outlive a database that restarts
   options.retry_backoff_max = 60;
   options.throws = {"InvoiceNotFound", "ExceptionNotFound", "ApprovalNotFound", "ApprovalClosed",
                     "ResolutionRefused"};

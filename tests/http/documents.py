@@ -7,7 +7,7 @@ import json
 import unittest
 import uuid
 
-from front_stage import ADMIN, ARGUMENTS, ME, OTHER, FrontCase, wait_for
+from front_stage import ADMIN, ARGUMENTS, ME, OTHER, FrontCase, free_port, wait_for
 
 
 class Documents(FrontCase):
@@ -74,6 +74,9 @@ class Documents(FrontCase):
         path = "/api/v1/approvals/%s/decide" % request
         self.problem(self.ask("POST", path, {"decision": "DANCE"}, who=ADMIN), 422, "body-does-not-fit")
         self.problem(self.ask("POST", "/api/v1/approvals/%s/decide" % invoice, {"decision": "APPROVE"}, who=ADMIN), 404, "unknown-id")
+        self.sql("INSERT INTO approver_roles (user_id, role) SELECT ensure_user('%s'), 'ap_manager'" % ME)
+        self.problem(self.ask("POST", path, {"decision": "APPROVE"}, who=ADMIN), 403, "not-allowed")
+        self.sql("DELETE FROM approver_roles")
         done = self.ask("POST", path, {"decision": "APPROVE", "comments": "fine"}, who=ADMIN)
         self.assertEqual((done.status, done.json.get("status")), (200, "APPROVED"), done.body)
 
@@ -95,6 +98,19 @@ class Documents(FrontCase):
         file = self.ask("GET", links["download"], who=ADMIN)
         self.assertEqual((file.status, file.headers["Content-Type"]), (200, "application/octet-stream"))
         self.assertIn(b"invoice", file.body.lower())
+
+    def test_a_bucket_serves_its_exports_itself(self):
+        port, job = free_port(), str(uuid.uuid4())
+        front = self.serve("bucket", port, CELERY_STORAGE_ROOT="s3+https://AK:s3cret@s3.example/bucket/ap?region=eu-central-1")
+        self.addCleanup(front.terminate)
+        self.sql("INSERT INTO export_jobs (id, format, status, progress, file_path, file_hash, file_size, completed_at) VALUES"
+                 " ('%s', 'CSV', 'COMPLETED', 100, 'storage://exports/a b.csv', repeat('0', 64), 1, now())" % job)
+        answer = self.ask("GET", "/api/v1/exports/jobs/%s/download" % job, port=port, who=ADMIN)
+        self.assertEqual((answer.status, answer.body), (307, b""))
+        self.assertTrue(answer.headers["Location"].startswith("https://s3.example/bucket/ap/exports/a%20b.csv?X-Amz-"), answer.headers)
+        self.assertIn("X-Amz-Expires=300", answer.headers["Location"])
+        self.assertNotIn("s3cret", answer.headers["Location"])
+        self.problem(self.ask("GET", "/api/v1/exports/jobs/%s/download" % job, port=port), 403, "not-allowed")
 
     def test_an_uploaded_document_is_read_by_the_worker(self):
         data = self.document()

@@ -227,6 +227,7 @@ class House:
         self.send("email_processing.poll_mailbox", "ap", {"max_emails": 10_000}, queue="email_processing")
         self.send("maintenance.mend", queue="celery")
         self.send("maintenance.relay_outbox", queue="celery")
+        self.send("dead_letters.auto_redrive", queue="dlq_redrive")
 
     def idle(self):
         if self.redis.left(*QUEUES.split(",")):
@@ -234,6 +235,7 @@ class House:
         return not self.sql("SELECT FROM emails WHERE status IN ('received', 'processing') UNION ALL"
                             " SELECT FROM processing_jobs WHERE status IN ('pending', 'running') UNION ALL"
                             " SELECT FROM outbox WHERE state = 'waiting' UNION ALL"
+                            " SELECT FROM dead_letter_queue WHERE dlq_status = 'PENDING' AND error_type = 'OperationalError' UNION ALL"
                             " SELECT FROM invoices WHERE status = 'PARSED' LIMIT 1")
 
     def settle(self, killer=None):

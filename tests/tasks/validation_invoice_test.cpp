@@ -191,6 +191,31 @@ TEST_CASE("a breach of vendor policy asks for approval once; two people approve,
   CHECK(stage.sql("SELECT status FROM invoices") == "READY");
 }
 
+TEST_CASE("a step is for those who bear its role, or who were assigned to it") {
+  InvoiceStage stage;
+  stage.validate(troubled(stage));
+  const std::string request = stage.sql("SELECT id FROM approval_requests");
+  const auto decide = [&](const std::string& by) {
+    return with_database(stage, [&](Database& db) {
+      return decide_approval(db, {request, "APPROVE", by, ""});
+    });
+  };
+  const std::string anna = "00000000-0000-4000-8000-00000000000a",
+                    bert = "00000000-0000-4000-8000-00000000000b";
+  stage.sql("INSERT INTO users (id, email) VALUES ('" + anna + "', 'anna@x.example'), ('" + bert +
+            "', 'bert@x.example')");
+  stage.sql("INSERT INTO approver_roles (user_id, role) VALUES ('" + anna + "', 'ap_manager')");
+  CHECK(refusal([&] { decide(bert); }) == "NotAnApprover");
+  CHECK(stage.sql("SELECT count(*) FROM approval_decisions") == "0");
+  CHECK(decide("anna@x.example").at("current_step") == 2);
+  stage.sql(
+      "INSERT INTO approver_assignments (id, request_id, step_id, user_id) SELECT gen_random_uuid(), '" +
+      request + "', id, '" + bert + "' FROM approval_steps WHERE approval_role = 'controller'");
+  CHECK(refusal([&] { decide("carl"); }) == "NotAnApprover");
+  CHECK(decide(bert).at("status") == "APPROVED");
+  CHECK(stage.sql("SELECT count(*) > 0 FROM audit_log WHERE table_name = 'approver_roles'") == "t");
+}
+
 TEST_CASE("a rejected invoice stays an exception") {
   InvoiceStage stage;
   stage.validate(troubled(stage));
