@@ -358,6 +358,15 @@ def compare(corpus, state):
     assert set(wrong) <= {e[0] for e in state["exceptions"] if e[4] == "OPEN"}
 
 
+def without_twins(state):
+    """Of different documents with one number the first that is read is the invoice: whichever that is."""
+    number_of = {h: n for h, n, _, _ in state["invoices"]}
+    twins = {n for n, count in collections.Counter(number_of.values()).items() if count > 1}
+    return dict(state, invoices=[i for i in state["invoices"] if i[1] not in twins], exports=[e[:2] for e in state["exports"]],
+                exceptions=[e for e in state["exceptions"] if number_of[e[0]] not in twins],
+                delivered=[[r for r in body if r[0] not in twins] for body in state["delivered"]])
+
+
 corpus = Corpus()
 if options.kills != "one":
     print("in peace", flush=True)
@@ -368,6 +377,8 @@ if options.kills != "0":
     war = run(corpus, kill=True)
     compare(corpus, war)
     if options.kills != "one":
+        peace, war = without_twins(peace), without_twins(war)
+        print("  compared: %d invoices" % len(peace["invoices"]))
         for part in peace:
             assert war[part] == peace[part], (part, [x for x in war[part] if x not in peace[part]], [x for x in peace[part] if x not in war[part]])
 print("ok")
