@@ -3,6 +3,7 @@
 #include "protocol/time.hpp"
 #include "queues/amqp/broadcasts.hpp"
 #include "queues/amqp/consumption.hpp"
+#include "queues/amqp/dead_letters.hpp"
 #include "queues/amqp/delayed_delivery.hpp"
 
 #include <spdlog/spdlog.h>

@@ -1,7 +1,7 @@
 #include "queues/amqp/consumption.hpp"
 
-#include "protocol/json.hpp"
 #include "protocol/time.hpp"
+#include "queues/amqp/dead_letters.hpp"
 #include "queues/amqp/delayed_delivery.hpp"
 #include "queues/amqp/reply_codes.hpp"
 
@@ -22,8 +22,6 @@ constexpr unsigned first_slack = 8, most_slack = 512;
 constexpr std::chrono::seconds unmarked_time{60};
 
 }  // namespace
-
-std::string dead_letter_queue(const std::string& queue) { return "celeriac.dead." + queue; }
 
 Consumption::Consumption(boost::asio::io_context& io, Connection& connection, Topology& topology,
                          Publisher& publisher, Options options)
@@ -314,8 +312,9 @@ void Consumption::bury(Tag tag, DeadLetter why) {
   // dead-letter exchange the message goes there too, as Celery's users expect.
   ++burying_;
   const auto message = found->second.message;
-  keep_dead_letter(
-      found->second.queue, *message, why, [weak = weak_from_this(), tag, why](const Status& status) {
+  publisher_.publish(
+      dead_letter(found->second.queue, *message, why, unix_now()),
+      [weak = weak_from_this(), tag, why](const Status& status) {
         auto self = weak.lock();
         if (!self || self->closed_) return;
         --self->burying_;
@@ -341,31 +340,6 @@ void Consumption::apply(ConsumingChannel& channel, std::uint64_t delivery, const
       break;
   }
   turn_soon();
-}
-
-void Consumption::keep_dead_letter(const std::string& queue, const Message& message, const DeadLetter& why,
-                                   Done done) {
-  Message letter = message;
-  auto headers = parse_json(letter.headers);
-  Json note = headers && headers->is_object() ? std::move(*headers) : Json::object();
-  Json about = Json::object();
-  about["queue"] = queue;
-  about["category"] = why.category;
-  about["cause"] = why.cause;
-  about["task"] = why.task;
-  about["task_id"] = why.task_id;
-  about["worker"] = why.worker;
-  about["time"] = unix_now();
-  if (why.attempts) about["attempts"] = *why.attempts;
-  about["exchange"] = message.properties.exchange;
-  about["routing_key"] = message.properties.routing_key;
-  note["x-celeriac-dead"] = std::move(about);
-  letter.headers = dump_json(note);
-  letter.properties.exchange.clear();
-  letter.properties.routing_key = dead_letter_queue(queue);
-  letter.properties.expiration.clear();
-  letter.properties.delivery_mode = 2;
-  publisher_.publish(std::move(letter), std::move(done));
 }
 
 // ---- deferring ----

@@ -76,7 +76,6 @@ class Consumption : public std::enable_shared_from_this<Consumption> {
   void delivered(ConsumingChannel& channel, const std::string& queue, Incoming&& incoming);
   void apply(ConsumingChannel& channel, std::uint64_t delivery, const std::string& queue, Tag tag,
              std::shared_ptr<const Message> message, Verdict verdict);
-  void keep_dead_letter(const std::string& queue, const Message& message, const DeadLetter& why, Done done);
   void channel_closed(ConsumingChannel& channel, int code, const std::string& text);
   void lose(ConsumingChannel& channel);
   void drop(ConsumingChannel& channel);
@@ -116,8 +115,5 @@ class Consumption : public std::enable_shared_from_this<Consumption> {
   std::vector<std::function<void()>> settled_;
   Timer due_timer_, grace_timer_, reopen_timer_;
 };
-
-// Where dead letters of a queue are kept.
-std::string dead_letter_queue(const std::string& queue);
 
 }  // namespace celeriac::amqp

@@ -2,7 +2,7 @@
 
 #include "protocol/envelope.hpp"
 #include "protocol/json.hpp"
-#include "queues/amqp/consumption.hpp"
+#include "queues/amqp/dead_letters.hpp"
 
 #include <algorithm>
 #include <map>
@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::size_t page = 256;
 constexpr std::size_t most = 1'000'000;  // of a snapshot: all are taken from the queue until it ends
-constexpr const char* note_header = "x-celeriac-dead";
 
 // The same text for the same message, however often it was looked at.
 std::string text_of(Message message) {
@@ -40,7 +39,7 @@ Unburied unbury(const std::string& queue, Message message) {
   out.letter.queue = queue;
   out.letter.id = queue + "/" + message.properties.correlation_id;
   if (auto headers = parse_json(message.headers); headers && headers->is_object()) {
-    if (const auto note = headers->find(note_header); note != headers->end() && note->is_object()) {
+    if (const auto note = headers->find(dead_letter_note); note != headers->end() && note->is_object()) {
       DeadLetter& why = out.letter.why;
       why.category = text_at(*note, "category");
       why.cause = text_at(*note, "cause");
@@ -56,7 +55,7 @@ Unburied unbury(const std::string& queue, Message message) {
       message.properties.exchange = text_at(*note, "exchange");
       message.properties.routing_key = text_at(*note, "routing_key");
     }
-    headers->erase(note_header);
+    headers->erase(dead_letter_note);
     message.headers = dump_json(*headers);
   }
   out.letter.bytes = text_of(message);

@@ -7,6 +7,7 @@ target_sources(celeriac_queues PRIVATE
   amqp/consuming_channel.cpp
   amqp/consumption.cpp
   amqp/content.cpp
+  amqp/dead_letters.cpp
   amqp/delayed_delivery.cpp
   amqp/errands.cpp
   amqp/field_table.cpp

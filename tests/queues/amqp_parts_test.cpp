@@ -1,7 +1,10 @@
 // What the AMQP broker decides without a server: the keys of delayed delivery, and lost deliveries that
 // return.
+#include "queues/amqp/dead_letters.hpp"
 #include "queues/amqp/delayed_delivery.hpp"
 #include "queues/amqp/lost_deliveries.hpp"
+
+#include "protocol/json.hpp"
 
 #include <doctest/doctest.h>
 
@@ -68,6 +71,35 @@ TEST_CASE("protocol 1 has its eta in the body") {
   CHECK_FALSE(delayed::eta_of(old));
   old.body = R"({"task": "t", "id": "1", "args": [], "kwargs": {}, "eta": "2027-01-15T08:00:10+00:00"})";
   CHECK(delayed::eta_of(old) == 1800000010.0);
+}
+
+TEST_CASE("a dead letter is the message with a note, and does not expire") {
+  Message failed = message(R"({"task": "t", "id": "1"})");
+  failed.properties.expiration = "1000";
+  failed.properties.exchange = "orders";
+  failed.properties.routing_key = "orders.new";
+  failed.properties.delivery_mode = 1;
+  DeadLetter why;
+  why.category = "failed";
+  why.cause = "it broke";
+  why.attempts = 3;
+  const Message letter = dead_letter("q", failed, why, 1800000000);
+  CHECK(letter.body == failed.body);
+  CHECK(letter.properties.correlation_id == "1");
+  CHECK(letter.properties.expiration.empty());
+  CHECK(letter.properties.exchange.empty());
+  CHECK(letter.properties.routing_key == "celeriac.dead.q");
+  CHECK(letter.properties.delivery_mode == 2);
+  const auto headers = parse_json(letter.headers);
+  REQUIRE(headers);
+  CHECK(headers->at("task") == "t");
+  const Json& note = headers->at(dead_letter_note);
+  CHECK(note.at("queue") == "q");
+  CHECK(note.at("cause") == "it broke");
+  CHECK(note.at("attempts") == 3);
+  CHECK(note.at("exchange") == "orders");
+  CHECK(note.at("routing_key") == "orders.new");
+  CHECK(note.at("time") == 1800000000.0);
 }
 
 TEST_CASE("what was decided while a message was away is told once, when it comes back") {
