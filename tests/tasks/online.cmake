@@ -28,5 +28,5 @@ set_tests_properties(email_decisions_test email_processing_test PROPERTIES ENVIR
 
 find_program(DEBIAN_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
 add_test(NAME llm_concurrency_test
-  COMMAND ${DEBIAN_PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/llm_concurrency.py $<TARGET_FILE:celeriac>)
+  COMMAND ${DEBIAN_PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/llm_concurrency.py $<TARGET_FILE:celeriac> --calls 250)
 set_tests_properties(llm_concurrency_test PROPERTIES ENVIRONMENT "${engines_environment}" TIMEOUT 400 LABELS "interop;postgres")
