@@ -3,12 +3,20 @@
 #include "protocol/body_reader.hpp"
 #include "protocol/tagged.hpp"
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 namespace celeriac {
 namespace {
 
-constexpr const char* embed_keys[] = {"callbacks", "errbacks", "chain", "chord"};
+constexpr std::string_view embed_keys[] = {"callbacks", "errbacks", "chain", "chord"};
 
-Json* member(Json& object, const char* key) {
+bool is_embed_key(std::string_view key) {
+  return std::find(std::begin(embed_keys), std::end(embed_keys), key) != std::end(embed_keys);
+}
+
+Json* member(Json& object, std::string_view key) {
   const auto found = object.find(key);
   return found == object.end() || found->is_null() ? nullptr : &*found;
 }
@@ -18,16 +26,35 @@ Json complete_embed(Json embed) {
   Json out = Json::object();
   auto& members = out.get_ref<Json::object_t&>();
   members.reserve(embed.size() + 4);
-  for (const auto* key : embed_keys) {
+  for (const auto key : embed_keys) {
     Json* value = member(embed, key);
     members.emplace_back(key, value ? std::move(*value) : Json());
   }
   for (auto& [key, value] : embed.get_ref<Json::object_t&>()) {
-    const bool known =
-        key == embed_keys[0] || key == embed_keys[1] || key == embed_keys[2] || key == embed_keys[3];
-    if (!known) members.emplace_back(key, std::move(value));
+    if (!is_embed_key(key)) members.emplace_back(key, std::move(value));
   }
   return out;
+}
+
+void write_embed(const Json& embed, std::string& out) {
+  static const Json none = nullptr;
+  const char* separator = "{";
+  const auto write = [&](std::string_view key, const Json& value) {
+    out += std::exchange(separator, ", ");
+    dump_json_string(key, out);
+    out += ": ";
+    dump_json(value, out);
+  };
+  for (const auto key : embed_keys) {
+    const auto found = embed.find(key);
+    write(key, found == embed.end() ? none : *found);
+  }
+  if (embed.is_object()) {
+    for (const auto& [key, value] : embed.get_ref<const Json::object_t&>()) {
+      if (!is_embed_key(key)) write(key, value);
+    }
+  }
+  out += '}';
 }
 
 Expected<Body> body_of_array(Json value) {
@@ -54,7 +81,7 @@ Expected<Body> body_of_object(Json value) {
     body.kwargs = std::move(*kwargs);
   }
   Json embed = Json::object();
-  for (const auto* key : embed_keys) {
+  for (const auto key : embed_keys) {
     if (Json* part = member(value, key)) embed[key] = std::move(*part);
   }
   body.embed = complete_embed(std::move(embed));
@@ -90,7 +117,7 @@ std::string write_body(const Body& body) {
   out += ", ";
   dump_json(body.kwargs, out);
   out += ", ";
-  dump_json(complete_embed(body.embed.is_object() ? body.embed : Json::object()), out);
+  write_embed(body.embed, out);
   out += ']';
   return out;
 }

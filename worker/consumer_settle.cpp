@@ -166,14 +166,18 @@ std::optional<Outgoing> Consumer::take_notice(Request& request, const Settlement
 void Consumer::plan_follow_ups(Request& request, Settlement& settlement) {
   request.after.reset();
   if (settlement.ended.empty()) return;
-  if (!settlement.embed) {
+  Json embed;
+  if (settlement.embed) {
+    if (settlement.embed->empty()) return;
+    embed = parse_json(*settlement.embed).value_or(nullptr);
+  } else {
     const bool plain =
         request.headers->compression.empty() && request.message->content_type == "application/json";
     if (plain && canvas::nothing_follows(request.message->body)) return;
     auto body = read_body(*request.message, *request.headers, accept_);
-    settlement.embed = body ? dump_json(body->embed) : "";
+    if (!body) return;
+    embed = std::move(body->embed);
   }
-  if (settlement.embed->empty()) return;
   canvas::Ended ended;
   ended.headers = request.headers.get();
   ended.state = settlement.ended;
@@ -181,8 +185,7 @@ void Consumer::plan_follow_ups(Request& request, Settlement& settlement) {
   ended.traceback = settlement.traceback;
   ended.stored = !settlement.status.empty();
   ended.extended = parts_.settings.result_extended;
-  const Json embed = parse_json(*settlement.embed).value_or(nullptr);
-  auto after = canvas::aftermath(embed, ended, sender(request), canvas_.takes_error());
+  auto after = canvas::aftermath(std::move(embed), ended, sender(request), canvas_.takes_error());
   if (!after) {
     const std::string why = "what follows the task cannot be read: " + after.error().what;
     log(LogLevel::error, fmt::format("Task {}[{}]: {}", request.headers->display_name(), request.id(), why));

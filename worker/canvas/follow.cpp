@@ -13,12 +13,12 @@ namespace {
 constexpr std::string_view empty_embed =
     "{\"callbacks\": null, \"errbacks\": null, \"chain\": null, \"chord\": null}]";
 
-Json list_of(const Json& embed, const char* name) {
+Json take_list(Json& embed, const char* name) {
   const auto found = embed.find(name);
   if (found == embed.end() || found->is_null()) return Json::array();
-  if (found->is_array()) return *found;
+  if (found->is_array()) return std::move(*found);
   Json list = Json::array();
-  list.push_back(*found);
+  list.push_back(std::move(*found));
   return list;
 }
 
@@ -195,7 +195,7 @@ Expected<bool> succeed(Json callbacks, Json chain, const Ended& ended, const Sen
     chain.erase(chain.size() - 1);
     Json options = Json::object();
     options["chain"] = std::move(chain);
-    plan.apply(std::move(next), args, Json::object(), options);
+    plan.apply(std::move(next), args, Json::object(), std::move(options));
   }
   out.before = std::move(plan.steps());
   out.children = plan.children();
@@ -204,11 +204,11 @@ Expected<bool> succeed(Json callbacks, Json chain, const Ended& ended, const Sen
 
 }  // namespace
 
-Expected<Aftermath> aftermath(const Json& embed, const Ended& ended, const Sender& sender,
+Expected<Aftermath> aftermath(Json embed, const Ended& ended, const Sender& sender,
                               const TakesError& takes_error) {
   Aftermath out;
   if (!embed.is_object()) return out;
-  Json chain = list_of(embed, "chain");
+  Json chain = take_list(embed, "chain");
   if (auto ok = check_all(chain, "chain"); !ok) return tl::unexpected(ok.error());
   if (const auto chord = embed.find("chord");
       chord != embed.end() && chord->is_object() && !ended.headers->group.empty()) {
@@ -218,19 +218,19 @@ Expected<Aftermath> aftermath(const Json& embed, const Ended& ended, const Sende
     end.part.index = ended.headers->group_index;
     end.part.state = ended.state;
     end.part.result = ended.result;
-    end.body = *chord;
+    end.body = std::move(*chord);
     if (auto ok = check_signature(end.body); !ok) return unexpected("chord: " + ok.error().what);
     out.parts.push_back(std::move(end));
   }
   if (ended.state == state::success) {
-    Json callbacks = list_of(embed, "callbacks");
+    Json callbacks = take_list(embed, "callbacks");
     if (auto ok = check_all(callbacks, "link"); !ok) return tl::unexpected(ok.error());
     if (auto ok = succeed(std::move(callbacks), std::move(chain), ended, sender, out); !ok)
       return tl::unexpected(ok.error());
   } else if (ended.state == state::failure) {
     Failure failure(out, ended.state, ended.result, ended.traceback, ended.stored, ended.extended);
     for (Json& step : chain) failure.spread(step);
-    Json errbacks = list_of(embed, "errbacks");
+    Json errbacks = take_list(embed, "errbacks");
     if (auto ok = check_all(errbacks, "link_error"); !ok) return tl::unexpected(ok.error());
     send_errbacks(std::move(errbacks), ended.headers->id, request_record(*ended.headers), ended.result,
                   ended.traceback, sender, takes_error, out);

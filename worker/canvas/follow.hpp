@@ -43,7 +43,7 @@ struct Ended {
 // `sender` is the ended task. An errback that takes three arguments (`takes_error` says so of a task
 // of this worker) gets [request, exception, traceback]; any other gets the failed task's id.
 using TakesError = std::function<bool(const std::string& task)>;
-Expected<Aftermath> aftermath(const Json& embed, const Ended& ended, const Sender& sender,
+Expected<Aftermath> aftermath(Json embed, const Ended& ended, const Sender& sender,
                               const TakesError& takes_error);
 
 // Why the body of a chord cannot run.

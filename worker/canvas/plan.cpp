@@ -48,30 +48,30 @@ Json opened(Json& chain) {
 }
 
 // What a composition hands on to the message that starts it.
-Json with_chain(Json options, const Json& tasks) {
+Json with_chain(Json options, Json tasks) {
   Json chain = take(options, "chain");
   if (!chain.is_array()) chain = Json::array();
-  for (const Json& task : tasks) chain.push_back(task);
+  for (Json& task : tasks) chain.push_back(std::move(task));
   options["chain"] = std::move(chain);
   return options;
 }
 
-Json merged(const Json& stored, const Json& options) {
-  Json carrier = make_task("", Json::array(), Json::object(), stored);
-  merge(carrier, Json::array(), Json::object(), options);
+Json merged(Json stored, Json options) {
+  Json carrier = make_task("", Json::array(), Json::object(), std::move(stored));
+  merge(carrier, Json::array(), Json::object(), std::move(options));
   return std::move(carrier["options"]);
 }
 
 }  // namespace
 
-Json Plan::apply(Json signature, const Json& args, const Json& kwargs, const Json& options) {
-  return apply_any(std::move(signature), args, kwargs, options, true);
+Json Plan::apply(Json signature, const Json& args, const Json& kwargs, Json options) {
+  return apply_any(std::move(signature), args, kwargs, std::move(options), true);
 }
 
 Json Plan::apply_any(Json s, const Json& args, const Json& kwargs, Json options, bool to_children) {
   switch (kind_of(s)) {
     case Kind::task:
-      merge(s, args, kwargs, options);
+      merge(s, args, kwargs, std::move(options));
       return apply_task(std::move(s), to_children);
     case Kind::chain:
       return apply_chain(std::move(s), args, kwargs, std::move(options), to_children);
@@ -86,13 +86,13 @@ Json Plan::apply_any(Json s, const Json& args, const Json& kwargs, Json options,
 Json Plan::apply_task(Json s, bool to_children) {
   if (text_option(s, "task_id").empty()) s["options"]["task_id"] = sender_.new_id();
   const std::string id = text_option(s, "task_id");
-  steps_.push_back(task_message(s, sender_));
+  steps_.push_back(task_message(std::move(s), sender_));
   if (to_children) children_.push_back(result_tuple(id));
   return result_tuple(id);
 }
 
 Json Plan::apply_chain(Json chain, const Json& args, const Json& kwargs, Json options, bool to_children) {
-  options = merged(chain["options"], options);
+  options = merged(std::move(chain["options"]), std::move(options));
   Json place = Json::object();
   for (const char* name : {"group_id", "chord", "task_id", "root_id", "group_index"})
     place[name] = take(options, name);
@@ -113,7 +113,7 @@ Json Plan::apply_chain(Json chain, const Json& args, const Json& kwargs, Json op
   Json first = std::move(prepared.tasks.back());
   prepared.tasks.erase(prepared.tasks.size() - 1);
   Json root = place["root_id"];
-  options = with_chain(std::move(options), prepared.tasks);
+  options = with_chain(std::move(options), std::move(prepared.tasks));
   if (!root.is_null()) options["root_id"] = std::move(root);
   apply_any(std::move(first), Json::array(), Json::object(), std::move(options), to_children);
   return prepared.result;
@@ -249,7 +249,7 @@ Json Plan::freeze_group(Json& group, const Json& place) {
 Json Plan::apply_group(Json group, const Json& args, const Json& kwargs, Json options, bool to_children) {
   Json own_args = args;
   for (const Json& own : group["args"]) own_args.push_back(own);
-  options = merged(group["options"], options);
+  options = merged(std::move(group["options"]), std::move(options));
   Json id = take(options, "task_id");
   if (text(id).empty()) id = sender_.new_id();
   group["options"] = Json::object();
@@ -289,10 +289,10 @@ Json Plan::apply_chord(Json chord, const Json& args, const Json& kwargs, Json op
     partial = args;
     for (const Json& own : chord["args"]) partial.push_back(own);
   }
-  Json stored = chord["options"];
+  Json stored = std::move(chord["options"]);
   const Json header_id = take(stored, "task_id");
   const Json task_id = take(options, "task_id");
-  options = merged(stored, options);
+  options = merged(std::move(stored), std::move(options));
   const std::string group_id = text(header_id).empty() ? sender_.new_id() : text(header_id);
 
   // What follows the chord follows its body; so do its errbacks and its own place in an outer composition.

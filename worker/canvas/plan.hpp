@@ -46,7 +46,7 @@ class Plan {
   // Adds what applying the (checked) signature sends. `options` are apply_async's. Returns the result
   // tuple of what the caller may wait for.
   Json apply(Json signature, const Json& args = Json::array(), const Json& kwargs = Json::object(),
-             const Json& options = Json::object());
+             Json options = Json::object());
 
   // Gives the signature ids and place without sending it; the same result tuple.
   Json freeze(Json& signature, const Json& place);
@@ -79,6 +79,6 @@ class Plan {
 };
 
 // One message from a signature whose options are final.
-Outgoing task_message(const Json& signature, const Sender& sender);
+Outgoing task_message(Json signature, const Sender& sender);
 
 }  // namespace celeriac::canvas

@@ -27,44 +27,52 @@ Json signature(std::string_view name, Json args, Json kwargs, Json options, Json
   return s;
 }
 
-Expected<bool> check(Json& s, int depth, const std::string& path);
+// The error of a part, as the whole tells it: the way to the part in front.
+Expected<bool> at(std::string_view place, Expected<bool> part) {
+  if (!part) part.error().what.insert(0, place);
+  return part;
+}
 
-Expected<bool> check_list(Json& list, int depth, const std::string& path) {
-  if (!list.is_array()) return unexpected(path + " is not a list");
+Expected<bool> check(Json& s, int depth);
+
+Expected<bool> check_list(Json& list, int depth) {
+  if (!list.is_array()) return unexpected(" is not a list");
   for (std::size_t i = 0; i < list.size(); ++i) {
-    if (auto ok = check(list[i], depth, path + "[" + std::to_string(i) + "]"); !ok) return ok;
+    if (auto ok = check(list[i], depth); !ok) return at("[" + std::to_string(i) + "]", std::move(ok));
   }
   return true;
 }
 
-Expected<bool> check(Json& s, int depth, const std::string& path) {
-  if (depth <= 0) return unexpected(path + " is nested too deeply");
+Expected<bool> check(Json& s, int depth) {
+  if (depth <= 0) return unexpected(" is nested too deeply");
   if (!s.is_object() || !s.contains("task") || !s["task"].is_string())
-    return unexpected(path + " is no signature: it has no task name");
+    return unexpected(" is no signature: it has no task name");
   for (const auto& [name, fallback] : members()) {
-    if (!s.contains(name) || s[name].is_null()) s[name] = fallback;
+    if (Json& member = s[name]; member.is_null()) member = fallback;
   }
-  if (!s["args"].is_array()) return unexpected(path + ".args is not a list");
-  if (!s["kwargs"].is_object()) return unexpected(path + ".kwargs is not an object");
-  if (!s["options"].is_object()) return unexpected(path + ".options is not an object");
+  if (!s["args"].is_array()) return unexpected(".args is not a list");
+  if (!s["kwargs"].is_object()) return unexpected(".kwargs is not an object");
+  Json& options = s["options"];
+  if (!options.is_object()) return unexpected(".options is not an object");
   for (const char* name : {"link", "link_error", "chain"}) {
-    const auto found = s["options"].find(name);
-    if (found == s["options"].end() || found->is_null()) continue;
+    const auto found = options.find(name);
+    if (found == options.end() || found->is_null()) continue;
     if (found->is_object()) *found = list_option(s, name);
-    if (auto ok = check_list(*found, depth - 1, path + ".options." + name); !ok) return ok;
+    if (auto ok = check_list(*found, depth - 1); !ok)
+      return at(std::string(".options.") + name, std::move(ok));
   }
-  if (const auto chord = s["options"].find("chord"); chord != s["options"].end() && !chord->is_null()) {
-    if (auto ok = check(*chord, depth - 1, path + ".options.chord"); !ok) return ok;
+  if (const auto chord = options.find("chord"); chord != options.end() && !chord->is_null()) {
+    if (auto ok = check(*chord, depth - 1); !ok) return at(".options.chord", std::move(ok));
   }
   switch (kind_of(s)) {
     case Kind::task:
       return true;
     case Kind::chain:
     case Kind::group:
-      return check_list(s["kwargs"]["tasks"], depth - 1, path + ".tasks");
+      return at(".tasks", check_list(s["kwargs"]["tasks"], depth - 1));
     case Kind::chord:
-      if (auto ok = check_list(chord_header(s), depth - 1, path + ".header"); !ok) return ok;
-      return check(chord_body(s), depth - 1, path + ".body");
+      if (auto ok = check_list(chord_header(s), depth - 1); !ok) return at(".header", std::move(ok));
+      return at(".body", check(chord_body(s), depth - 1));
   }
   return true;
 }
@@ -108,7 +116,7 @@ Kind kind_of(const Json& s) {
 
 Expected<bool> check_signature(Json& s, int max_depth) {
   try {
-    return check(s, max_depth, "signature");
+    return at("signature", check(s, max_depth));
   } catch (const Json::exception& error) {  // a part of a composition that is no container
     return unexpected(std::string("signature: ") + error.what());
   }
@@ -149,10 +157,10 @@ Json make_chord(Json header, Json body) {
   return signature("celery.chord", Json::array(), std::move(kwargs), Json::object(), "chord");
 }
 
-void merge(Json& s, const Json& args, const Json& kwargs, const Json& options) {
+void merge(Json& s, const Json& args, const Json& kwargs, Json options) {
   Json& stored = s["options"];
-  for (const auto& [name, value] : options.items()) {
-    if (!value.is_null() && !stays(stored, name)) stored[name] = value;
+  for (auto& [name, value] : options.get_ref<Json::object_t&>()) {
+    if (!value.is_null() && !stays(stored, name)) stored[name] = std::move(value);
   }
   if (s["immutable"] == true) return;
   if (!args.empty()) {

@@ -33,7 +33,7 @@ Json make_chord(Json header, Json body);
 
 // The signature with further arguments: `args` go in front, `kwargs` and `options` win over the stored
 // ones, except a stored group_id and stored stamps. An immutable signature takes options only.
-void merge(Json& signature, const Json& args, const Json& kwargs, const Json& options);
+void merge(Json& signature, const Json& args, const Json& kwargs, Json options);
 
 // Adds a callback or errback where its kind keeps them, without repeating what is there: a chord's belong
 // to its body, a group's callback to its first member, a group's errback to every member.

@@ -57,8 +57,8 @@ void set_stamps(const Json& options, TaskHeaders& headers) {
 
 }  // namespace
 
-Outgoing task_message(const Json& signature, const Sender& sender) {
-  const Json& options = signature["options"];
+Outgoing task_message(Json signature, const Sender& sender) {
+  Json& options = signature["options"];
   TaskHeaders headers;
   headers.lang = "c++";
   headers.task = signature["task"].get<std::string>();
@@ -90,20 +90,11 @@ Outgoing task_message(const Json& signature, const Sender& sender) {
   headers.ignore_result = member(options, "ignore_result") == true;
   set_stamps(options, headers);
 
-  Body body;
-  body.args = signature["args"];
-  body.kwargs = signature["kwargs"];
-  body.embed["callbacks"] = callbacks(signature, "link");
-  body.embed["errbacks"] = callbacks(signature, "link_error");
-  body.embed["chain"] = member(options, "chain");
-  body.embed["chord"] = member(options, "chord");
-
   Outgoing out;
   out.queue = text(options, "queue").empty() ? text(options, "routing_key") : text(options, "queue");
   if (out.queue.empty() && sender.route) out.queue = sender.route(headers.task);
   Message& message = out.message;
   message.headers = write_headers(headers, member(options, "headers"));
-  message.body = write_body(body);
   message.properties.correlation_id = headers.id;
   message.properties.reply_to =
       text(options, "reply_to").empty() ? sender.reply_to : text(options, "reply_to");
@@ -113,6 +104,15 @@ Outgoing task_message(const Json& signature, const Sender& sender) {
   if (const Json& priority = member(options, "priority"); priority.is_number_integer())
     message.properties.priority = priority.get<int>();
   if (headers.expires) message.properties.expiration = expiration_text(*headers.expires, sender.now);
+
+  Body body;  // last, because it takes the signature apart
+  body.args = std::move(signature["args"]);
+  body.kwargs = std::move(signature["kwargs"]);
+  body.embed["callbacks"] = callbacks(signature, "link");
+  body.embed["errbacks"] = callbacks(signature, "link_error");
+  body.embed["chain"] = std::move(options["chain"]);
+  body.embed["chord"] = std::move(options["chord"]);
+  message.body = write_body(body);
   return out;
 }
 
