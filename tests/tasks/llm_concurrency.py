@@ -131,9 +131,9 @@ def together(celeriac, calls, limit_mb):
         house.close()
 
 
-def budget(celeriac, cap=60, calls=120):
+def budget(celeriac, cap=30, calls=60):
     """Four workers, one budget, a server that refuses what comes too fast: it is not asked more often than the budget says."""
-    models = Models(most_a_second=15)
+    models = Models(most_a_second=10)
     models.start()
     models.ready.wait(10)
     with Stage() as stage:
