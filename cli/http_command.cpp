@@ -20,6 +20,17 @@ namespace {
 
 constexpr std::chrono::seconds stop_patience{10};
 
+http::TaskEntry entry_of(const App::Task& task, std::string queue) {
+  http::TaskEntry entry{task.name, std::move(queue), task.options.params, {}, {}};
+  for (const auto& argument : task.rules.arguments)
+    entry.arguments.push_back({argument.name, argument.schema, argument.required});
+  if (const auto& check = task.rules.check)
+    entry.check = [check](const Json& args, const Json& kwargs, http::Faults& faults) {
+      for (const auto& fault : check(args, kwargs)) faults.add(fault.pointer, fault.what);
+    };
+  return entry;
+}
+
 }  // namespace
 
 int http_command(CommandContext& context, const Arguments& args) {
@@ -40,7 +51,7 @@ int http_command(CommandContext& context, const Arguments& args) {
   std::vector<http::TaskEntry> tasks;
   for (const auto* task : context.app.tasks())
     if (!task->name.starts_with("celery."))
-      tasks.push_back({task->name, route(task->name, *settings, context.app), task->options.params});
+      tasks.push_back(entry_of(*task, route(task->name, *settings, context.app)));
   std::signal(SIGPIPE, SIG_IGN);
   // Thousands may listen: as many descriptors as we may have.
   rlimit descriptors{};

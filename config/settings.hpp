@@ -143,9 +143,11 @@ struct Settings {
   std::string http_jwt_key;                  // HS256: the secret; RS256: file of the public key
   std::vector<std::string> http_allowed_hosts = {"localhost", "127.0.0.1", "[::1]"};
   std::vector<std::string> http_cors_origins;
-  std::int64_t http_max_upload = 25 << 20;  // bytes
-  int http_rate_limit = 1000;               // requests an hour for each caller; 0: no limit
-  int http_upload_rate_limit = 100;         // uploads an hour for each caller
+  std::int64_t http_max_upload = 25 << 20;       // bytes
+  int http_rate_limit = 1000;                    // requests an hour for each caller; 0: no limit
+  int http_upload_rate_limit = 100;              // uploads an hour for each caller
+  std::vector<std::string> http_callback_hosts;  // that may be told when a task has ended; "*" is any
+  std::string http_callback_key;                 // signs what they are told
 
   // The invoice application
   std::string database_url;                             // postgresql://..., where invoices live

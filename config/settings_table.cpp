@@ -341,6 +341,11 @@ std::vector<SettingInfo> build_table() {
                                "requests an hour for each caller; 0: no limit (not in Celery)"),
       row<&S::http_upload_rate_limit>(http, "http_upload_rate_limit",
                                       "uploads an hour for each caller; 0: no limit (not in Celery)"),
+      row<&S::http_callback_hosts>(
+          http, "http_callback_hosts",
+          "hosts that may be called back when a task has ended; * is any (not in Celery)"),
+      row<&S::http_callback_key>(http, "http_callback_key",
+                                 "signs callbacks, at least 32 bytes (not in Celery)"),
 
       row<&S::database_url>(invoices, "database_url", "PostgreSQL that holds the invoices"),
       row<&S::storage_root>(

@@ -30,28 +30,81 @@ Json answers(bool open) {
   return out;
 }
 
-Json send_operation(const TaskEntry& task) {
-  Json kwargs = Json::object();
-  for (const auto& name : task.params) kwargs[name] = Json::object();
-  Json args = Json{{"type", "array"}}, named = Json{{"type", "object"}, {"properties", kwargs}};
+// Arguments by their places, by their names, or mixed: what is required is given in either way.
+Json arguments_schema(const TaskEntry& task, Json properties) {
+  Json args = Json{{"type", "array"}}, places = Json::array(), names = Json::object();
+  for (const auto& name : task.params) names[name] = Json::object();
+  std::vector<std::string> required;
+  for (const auto& argument : task.arguments) {
+    places.push_back(argument.schema);
+    names[argument.name] = argument.schema;
+    if (argument.required) required.push_back(argument.name);
+  }
+  Json kwargs = Json{{"type", "object"}, {"properties", std::move(names)}};
+  if (!places.empty()) args["prefixItems"] = std::move(places);
   if (!task.params.empty()) {
     args["maxItems"] = task.params.size();
-    named["additionalProperties"] = false;
+    kwargs["additionalProperties"] = false;
   }
+  properties["args"] = std::move(args);
+  properties["kwargs"] = std::move(kwargs);
+  Json schema =
+      Json{{"type", "object"}, {"additionalProperties", false}, {"properties", std::move(properties)}};
+  if (required.empty()) return schema;
+  Json ways = Json::array();
+  for (std::size_t placed = 0; placed <= required.size(); ++placed) {
+    Json way = Json{{"required", Json::array()}, {"properties", Json::object()}};
+    if (placed > 0) {
+      way["required"].push_back("args");
+      way["properties"]["args"] = Json{{"minItems", placed}};
+    }
+    if (placed < required.size()) {
+      way["required"].push_back("kwargs");
+      Json named = Json::array();
+      for (std::size_t i = placed; i < required.size(); ++i) named.push_back(required[i]);
+      way["properties"]["kwargs"] = Json{{"required", std::move(named)}};
+    }
+    ways.push_back(std::move(way));
+  }
+  schema["anyOf"] = std::move(ways);
+  return schema;
+}
+
+// What the URL of callback_url gets.
+Json callback_operation() {
+  const auto header = [](const char* name, const char* what) {
+    return Json{{"name", name},
+                {"in", "header"},
+                {"required", true},
+                {"description", what},
+                {"schema", Json{{"type", "string"}}}};
+  };
+  Json operation = Json{
+      {"summary", "The task has ended"},
+      {"parameters",
+       Json::array({header("webhook-id", "the same for each attempt"),
+                    header("webhook-timestamp", "Unix seconds"),
+                    header("webhook-signature", "v1, and base64 of HMAC-SHA256 over id.timestamp.body")})},
+      {"requestBody",
+       Json{{"content", Json{{"application/json",
+                              Json{{"schema", Json{{"$ref", "#/components/schemas/TaskState"}}}}}}}}},
+      {"responses", Json{{"2XX", Json{{"description", "understood; else it is sent again"}}},
+                         {"410", Json{{"description", "never again"}}}}}};
+  return Json{{"ended", Json{{"{$request.body#/callback_url}", Json{{"post", std::move(operation)}}}}}};
+}
+
+Json send_operation(const TaskEntry& task) {
   const Json time = Json{{"type", Json::array({"string", "number"})}};
-  const Json schema =
-      Json{{"type", "object"},
-           {"additionalProperties", false},
-           {"properties", Json{{"args", args},
-                               {"kwargs", named},
-                               {"countdown", Json{{"type", "number"}, {"minimum", 0}}},
-                               {"eta", time},
-                               {"expires", time},
-                               {"priority", Json{{"type", "integer"}, {"minimum", 0}, {"maximum", 255}}},
-                               {"unique_for", Json{{"type", Json::array({"string", "number"})}}},
-                               {"dedupe_key", Json{{"type", "string"}, {"minLength", 1}, {"maxLength", 255}}},
-                               {"on_conflict", Json{{"enum", Json::array({"refuse", "return"})}}},
-                               {"queue", Json{{"type", "string"}, {"minLength", 1}, {"maxLength", 255}}}}}};
+  const Json schema = arguments_schema(
+      task, Json{{"countdown", Json{{"type", "number"}, {"minimum", 0}}},
+                 {"eta", time},
+                 {"expires", time},
+                 {"priority", Json{{"type", "integer"}, {"minimum", 0}, {"maximum", 255}}},
+                 {"unique_for", Json{{"type", Json::array({"string", "number"})}}},
+                 {"dedupe_key", Json{{"type", "string"}, {"minLength", 1}, {"maxLength", 255}}},
+                 {"on_conflict", Json{{"enum", Json::array({"refuse", "return"})}}},
+                 {"callback_url", Json{{"type", "string"}, {"format", "uri"}, {"maxLength", 2000}}},
+                 {"queue", Json{{"type", "string"}, {"minLength", 1}, {"maxLength", 255}}}});
   const Json headers =
       Json::array({Json{{"name", "Idempotency-Key"},
                         {"in", "header"},
@@ -63,6 +116,7 @@ Json send_operation(const TaskEntry& task) {
                   {"summary", "Send " + task.name + " to queue " + task.queue},
                   {"parameters", headers},
                   {"requestBody", Json{{"content", Json{{"application/json", Json{{"schema", schema}}}}}}},
+                  {"callbacks", callback_operation()},
                   {"responses", answers(false)}};
   out["responses"]["202"] =
       Json{{"description", "accepted"},
@@ -83,6 +137,11 @@ Json description(const std::vector<Route>& routes, const std::vector<TaskEntry>&
                           {"operationId", method + route.path},
                           {"parameters", parameters_of(route.path)},
                           {"responses", answers(route.access == Access::anybody)}};
+    if (route.method == "GET" && route.path == "/api/v1/tasks/{id}")
+      operation["responses"]["200"] = Json{
+          {"description", "the task's state"},
+          {"content",
+           Json{{"application/json", Json{{"schema", Json{{"$ref", "#/components/schemas/TaskState"}}}}}}}};
     if (route.access == Access::anybody) operation["security"] = Json::array();
     paths[route.path][method] = std::move(operation);
   }
@@ -94,12 +153,25 @@ Json description(const std::vector<Route>& routes, const std::vector<TaskEntry>&
                                                        {"status", Json{{"type", "integer"}}},
                                                        {"detail", Json{{"type", "string"}}},
                                                        {"errors", Json{{"type", "array"}}}}}};
+  const Json state_schema =
+      Json{{"type", "object"},
+           {"required", Json::array({"id", "task", "queue", "state", "final", "links"})},
+           {"properties", Json{{"id", Json{{"type", "string"}, {"format", "uuid"}}},
+                               {"task", Json{{"type", "string"}}},
+                               {"queue", Json{{"type", "string"}}},
+                               {"created", Json{{"type", "string"}, {"format", "date-time"}}},
+                               {"state", Json{{"type", "string"}}},
+                               {"final", Json{{"type", "boolean"}}},
+                               {"result", Json::object()},
+                               {"error", Json::object()},
+                               {"ended", Json{{"type", Json::array({"string", "null"})}}},
+                               {"links", Json{{"type", "object"}}}}}};
   return Json{{"openapi", "3.1.0"},
               {"info", Json{{"title", "celeriac"}, {"version", std::string(version())}}},
               {"security", Json::array({Json{{"bearer", Json::array()}}, Json{{"key", Json::array()}}})},
               {"paths", paths},
               {"components",
-               Json{{"schemas", Json{{"Problem", problem_schema}}},
+               Json{{"schemas", Json{{"Problem", problem_schema}, {"TaskState", state_schema}}},
                     {"securitySchemes",
                      Json{{"bearer", Json{{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "JWT"}}},
                           {"key", Json{{"type", "apiKey"}, {"in", "header"}, {"name", "X-API-Key"}}}}}}}};

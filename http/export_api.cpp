@@ -75,8 +75,9 @@ Response download(Database& database, const Settings& settings, const Request& r
     }
     response.body = storage->get(rows.text(0, 0), most_bytes);
   } catch (const StorageError& error) {
-    return problem(error.kind == StorageFailure::not_found ? 404 : 503, "no-file", "The file cannot be read",
-                   error.what());
+    if (error.kind == StorageFailure::not_found)
+      return problem(410, "gone", "The file is not kept any more", "Order the export again.");
+    return problem(503, "no-file", "The file cannot be read", error.what()).with("Retry-After", "5");
   }
   response.content_type = "application/octet-stream";
   auto name = rows.str(0, 1);

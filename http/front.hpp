@@ -3,6 +3,7 @@
 
 #include "config/settings.hpp"
 #include "http/authenticator.hpp"
+#include "http/callbacks.hpp"
 #include "http/database_threads.hpp"
 #include "http/job_states.hpp"
 #include "http/live_workers.hpp"
@@ -59,6 +60,7 @@ class Front final : public Service {
   void add_review_routes();    // review_api.cpp
   void add_export_routes();    // export_api.cpp
   void add_health_routes();    // health_api.cpp
+  void add_callback_routes();  // callback_api.cpp
   void add_document_routes();  // api_description.cpp
 
   // Pages for people: pages/.
@@ -103,6 +105,8 @@ class Front final : public Service {
   void send_one(const Request& request, const Json& body, const TaskEntry& task, Respond respond);
   void send_batch(Request request, Respond respond);
   void task_state(Request request, Respond respond);
+  bool is_forgotten(double due_for) const;
+  void tell_forgotten(const std::string& id, const Respond& respond, const std::function<void()>& waits);
   void await_task(const std::string& id, double seconds, Respond respond, Response meanwhile);
   void cancel_task(Request request, Respond respond);
   bool revoke(const std::string& id, bool terminate);  // false: there is no connection
@@ -139,6 +143,7 @@ class Front final : public Service {
   std::unique_ptr<Broker> broker_;
   std::unique_ptr<OutboxRelay> outbox_;
   std::unique_ptr<ResultBackend> results_;  // may be null
+  std::unique_ptr<Callbacks> callbacks_;    // null: no host may be called back
   std::unique_ptr<Ledger> ledger_;          // null: no ledger_url
   bool ledger_up_ = false;
   std::unique_ptr<QueueKeeper> keeper_;  // null: the broker has none, see keeper_problem_

@@ -4,6 +4,7 @@
 #include "protocol/uuid.hpp"
 
 #include <algorithm>
+#include <boost/url/parse.hpp>
 #include <charconv>
 #include <iterator>
 
@@ -67,6 +68,24 @@ void read_uniqueness(const Json& body, Submission& s, Faults& faults) {
   s.unique_key = sha256_hex(s.task + "\n" + kind);
 }
 
+// Only to hosts that an operator has named: the front end stands where others cannot go.
+void read_callback(const Json& body, const std::vector<std::string>& hosts, Submission& s, Faults& faults) {
+  const auto found = body.find("callback_url");
+  if (found == body.end() || found->is_null()) return;
+  const auto refuse = [&](const char* why) { faults.add("/callback_url", why); };
+  if (hosts.empty()) return refuse("nobody may be called back here: http_callback_hosts names none");
+  if (!found->is_string() || found->get_ref<const std::string&>().size() > 2000)
+    return refuse("must be a URL of at most 2000 bytes");
+  const auto url = boost::urls::parse_absolute_uri(found->get_ref<const std::string&>());
+  if (!url || (url->scheme() != "https" && url->scheme() != "http") || url->host().empty())
+    return refuse("must be an http:// or https:// URL");
+  if (url->has_userinfo()) return refuse("must not hold a password");
+  if (std::none_of(hosts.begin(), hosts.end(),
+                   [&](const auto& host) { return host == "*" || host == url->host(); }))
+    return refuse("http_callback_hosts does not name this host");
+  s.callback_url = found->get<std::string>();
+}
+
 }  // namespace
 
 void Faults::add(const std::string& pointer, const std::string& what) {
@@ -81,10 +100,11 @@ Response bad_body(const Faults& faults) {
   return response;
 }
 
-Submission read_submission(const Json& body, const TaskEntry& task, Faults& faults) {
-  static constexpr std::string_view members[] = {"args",       "kwargs",     "countdown", "eta",
-                                                 "expires",    "priority",   "queue",     "unique_for",
-                                                 "dedupe_key", "on_conflict"};
+Submission read_submission(const Json& body, const TaskEntry& task,
+                           const std::vector<std::string>& callback_hosts, Faults& faults) {
+  static constexpr std::string_view members[] = {"args",       "kwargs",      "countdown",   "eta",
+                                                 "expires",    "priority",    "queue",       "unique_for",
+                                                 "dedupe_key", "on_conflict", "callback_url"};
   Submission s;
   s.id = uuid4();
   s.task = task.name;
@@ -110,6 +130,7 @@ Submission read_submission(const Json& body, const TaskEntry& task, Faults& faul
     for (const auto& [name, value] : s.kwargs.items())
       if (std::find(task.params.begin(), task.params.end(), name) == task.params.end())
         faults.add("/kwargs/" + name, "the task has no such argument");
+  if (task.check && faults.list.empty()) task.check(s.args, s.kwargs, faults);
   if (const auto countdown = body.find("countdown"); countdown != body.end()) {
     if (countdown->is_number() && countdown->get<double>() >= 0)
       s.eta = unix_now() + countdown->get<double>();
@@ -125,6 +146,7 @@ Submission read_submission(const Json& body, const TaskEntry& task, Faults& faul
       faults.add("/priority", "must be a whole number from 0 to 255");
   }
   read_uniqueness(body, s, faults);
+  read_callback(body, callback_hosts, s, faults);
   if (const auto queue = body.find("queue"); queue != body.end()) {
     if (queue->is_string() && !queue->get_ref<const std::string&>().empty() &&
         queue->get_ref<const std::string&>().size() <= 255)

@@ -4,17 +4,12 @@
 #include "http/exchange.hpp"
 #include "http/submissions.hpp"
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace celeriac::http {
-
-// A task that may be sent: one registered here, and where it goes.
-struct TaskEntry {
-  std::string name, queue;
-  std::vector<std::string> params;  // names of its arguments; empty: not known
-};
 
 // What is wrong with a body, place by place.
 struct Faults {
@@ -23,9 +18,25 @@ struct Faults {
 };
 Response bad_body(const Faults& faults);
 
+struct TaskArgument {
+  std::string name;
+  Json schema;  // JSON Schema
+  bool required = false;
+};
+
+// A task that may be sent: one registered here, and where it goes.
+struct TaskEntry {
+  std::string name, queue;
+  std::vector<std::string> params = {};      // names of its arguments; empty: not known
+  std::vector<TaskArgument> arguments = {};  // what is known of them, in their order
+  // Whether it would take these; empty: not known.
+  std::function<void(const Json& args, const Json& kwargs, Faults& faults)> check = {};
+};
+
 // Members args, kwargs, countdown, eta, expires, priority and queue of a JSON object; in a batch task, too.
-// The id is new. What does not fit goes to `faults`.
-Submission read_submission(const Json& body, const TaskEntry& task, Faults& faults);
+// The id is new. What does not fit goes to `faults`. `callback_hosts`: whom a caller may have called back.
+Submission read_submission(const Json& body, const TaskEntry& task,
+                           const std::vector<std::string>& callback_hosts, Faults& faults);
 
 // Prefer: wait=10, perhaps among other preferences (RFC 7240); 0: none is wanted. At most 60 seconds.
 double wanted_wait(std::string_view prefer);

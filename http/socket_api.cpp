@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t most_rooms = 100;  // of one connection
 
-std::string text_of(const Json& message, const char* name) {
+std::string said(const Json& message, const char* name) {
   const auto found = message.find(name);
   return found != message.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
@@ -32,7 +32,7 @@ class Front::Member : public std::enable_shared_from_this<Front::Member> {
   void on_text(const std::string& text) {
     const auto message = parse_json(text, {4096, 4});
     if (!message || !message->is_object()) return refuse("", "not-json", "A message is a JSON object");
-    const auto type = text_of(*message, "type"), id = text_of(*message, "task_id");
+    const auto type = said(*message, "type"), id = said(*message, "task_id");
     if (type == "ping") return say(Json{{"type", "pong"}});
     if (type != "join_task" && type != "leave_task")
       return refuse(id, "unknown-type", "type is join_task, leave_task or ping");
@@ -43,7 +43,7 @@ class Front::Member : public std::enable_shared_from_this<Front::Member> {
     }
     if (joined_.size() >= most_rooms && !joined_.contains(id))
       return refuse(id, "busy", "At most 100 rooms for each connection");
-    join(id, text_of(*message, "after"));
+    join(id, said(*message, "after"));
   }
 
  private:

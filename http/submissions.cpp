@@ -5,6 +5,8 @@
 #include "protocol/time.hpp"
 #include "protocol/uuid.hpp"
 
+#include <algorithm>
+
 namespace celeriac::http {
 namespace {
 
@@ -47,6 +49,13 @@ Json payload_of(const Submission& s) {
 }
 
 void enqueue(Database& database, const Submission& submission, const std::string& sender) {
+  if (!submission.callback_url.empty())
+    database.run(
+        "INSERT INTO outbox (id, effect_key, kind, target, payload, available_at) VALUES ($1, $2, 'webhook', "
+        "$3, "
+        "$4, now() + interval '1 second')",
+        {uuid4(), "callback:" + submission.id, submission.callback_url,
+         dump_json(Json{{"task_id", submission.id}, {"user_id", submission.user_id}})});
   database.run(
       "INSERT INTO outbox (id, effect_key, kind, target, payload, attempts, claimed_by, available_at) VALUES "
       "($1, $2, 'http', $3, $4, CASE WHEN $5 = '' THEN 0 ELSE 1 END, nullif($5, ''), CASE WHEN $5 = '' THEN "
@@ -59,7 +68,8 @@ Accepted accept(Database& database, const std::vector<Submission>& submissions, 
                 const std::string& digest, const Json& answer, const std::string& sender) {
   Accepted accepted;
   accepted.answer = answer;
-  if (key.empty() && submissions.size() == 1 && submissions.front().unique_for <= 0) {
+  if (key.empty() && submissions.size() == 1 && submissions.front().unique_for <= 0 &&
+      submissions.front().callback_url.empty()) {
     enqueue(database, submissions.front(), sender);  // one statement is a transaction
     return accepted;
   }
@@ -104,7 +114,9 @@ Accepted accept(Database& database, const std::vector<Submission>& submissions, 
 Known known_task(Database& database, const std::string& id) {
   const auto rows = database.run(
       "SELECT state = 'sent', payload->>'user_id', target, payload->>'queue', last_error, "
-      "to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM outbox "
+      "to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), CASE WHEN sent_at IS NULL "
+      "THEN 0 ELSE "
+      "extract(epoch FROM now() - greatest(sent_at, (payload->>'eta')::timestamptz)) END::float8 FROM outbox "
       "WHERE effect_key = $1",
       {"http:" + id});
   Known known;
@@ -116,6 +128,7 @@ Known known_task(Database& database, const std::string& id) {
   known.queue = rows.str(0, 3);
   known.last_error = rows.str(0, 4);
   known.created = rows.str(0, 5);
+  known.due_for = std::max(0.0, std::stod(rows.str(0, 6)));
   return known;
 }
 

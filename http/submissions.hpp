@@ -25,6 +25,7 @@ struct Submission {
   std::string traceparent;
   double unique_for = 0;      // seconds in which no other of the same unique_key is accepted; 0: any number
   std::string unique_key;     // the task's name and what is to be unique; hashed
+  std::string callback_url;   // told when the task has ended (callbacks.hpp); empty: nobody
   bool return_first = false;  // instead of refusing: answer with the one that was first
 };
 
@@ -50,6 +51,7 @@ Json payload_of(const Submission& submission);
 struct Known {
   bool found = false, sent = false;
   std::string user_id, task, queue, last_error, created;
+  double due_for = 0;  // seconds since it was sent, or since its ETA; 0: not yet
 };
 Known known_task(Database& database, const std::string& id);
 

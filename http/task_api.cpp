@@ -147,7 +147,7 @@ void Front::send_to_queue(const Request& request, const Respond& respond) {
 
 void Front::send_one(const Request& request, const Json& body, const TaskEntry& task, Respond respond) {
   Faults faults;
-  auto submission = read_submission(body, task, faults);
+  auto submission = read_submission(body, task, settings_.http_callback_hosts, faults);
   if (!faults.list.empty()) return respond(bad_body(faults));
   const auto key = stored_key(request);
   if (!key) return respond(bad_key());
@@ -206,7 +206,7 @@ void Front::send_batch(Request request, Respond respond) {
       continue;
     }
     Faults faults;
-    auto submission = read_submission(item, *task, faults);
+    auto submission = read_submission(item, *task, settings_.http_callback_hosts, faults);
     if (submission.unique_for > 0) faults.add("/unique_for", "is for tasks that are sent one by one");
     if (!faults.list.empty()) {
       refuse(bad_body(faults));
@@ -281,12 +281,37 @@ void Front::task_state(Request request, Respond respond) {
       respond(std::move(response));
     };
     if (!results_) return answer(nullptr);
-    results_->fetch(id, [answer, respond](const Expected<std::optional<Json>>& meta) {
+    results_->fetch(id, [this, id, known, answer, respond](const Expected<std::optional<Json>>& meta) {
       if (!meta)
         return respond(problem(503, "results-away", "The result store cannot be reached", meta.error().what)
                            .with("Retry-After", "5"));
-      answer(*meta ? &**meta : nullptr);
+      if (*meta || !is_forgotten(known.due_for)) return answer(*meta ? &**meta : nullptr);
+      tell_forgotten(id, respond, [answer] { answer(nullptr); });
     });
+  });
+}
+
+// A result as old as its task would have been dropped by now.
+bool Front::is_forgotten(double due_for) const {
+  return settings_.result_expires > 0 && due_for > settings_.result_expires;
+}
+
+// What the ledger knows to have ended is gone; what it does not know may still wait. Without a ledger nobody
+// knows.
+void Front::tell_forgotten(const std::string& id, const Respond& respond,
+                           const std::function<void()>& waits) {
+  const auto gone = [respond, days = settings_.result_expires](const std::string& how) {
+    respond(problem(
+        410, "result-gone", "What became of this task is not kept any more",
+        how + "Results are kept for " + std::to_string(static_cast<std::int64_t>(days)) + " seconds."));
+  };
+  if (!ledger_) return gone("");
+  LedgerQuery query;
+  query.task_id = id;
+  query.limit = 1;
+  with_runs(query, [gone, waits](const Expected<std::vector<LedgerRow>>& rows) {
+    if (!rows || rows->empty() || !is_ready(rows->front().state)) return waits();
+    gone("It ended as " + rows->front().state + ". ");
   });
 }
 

@@ -68,6 +68,17 @@ class Ledger {
   void start(std::function<void(BrokerState, std::string)> on_state);
 
   void record(LedgerRow row);
+
+  // Long runs are told of while they go on, so that one that dies with its process ends in the ledger, too:
+  // as LOST, once nobody has told of it for lost_after seconds. `holder` names this process's life.
+  static constexpr int lost_after = 60;
+  bool up() const;
+  void open(const std::string& holder, std::vector<LedgerRow> rows);  // they have started; nothing has ended
+  void keep_open(const std::string& holder);                          // all of them still go on
+  // They have ended, and were recorded. Of each row task_id and attempt.
+  void close(const std::string& holder, std::vector<LedgerRow> rows);
+  // Anybody's; answers how many.
+  void end_lost(std::function<void(Expected<std::uint64_t>)> done);
   std::size_t waiting() const;  // rows not yet in the table
   std::uint64_t written() const;
   std::uint64_t dropped() const;

@@ -33,10 +33,10 @@ void App::run_slot_start_hooks() const {
   for (const auto& hook : slot_start_) hook();
 }
 
-void App::add(std::string name, Body body, TaskOptions options) {
+void App::add(std::string name, Body body, TaskOptions options, ArgumentRules rules) {
   if (name.empty()) throw std::logic_error("a task needs a name");
   if (!body) throw std::logic_error("task '" + name + "' has no function");
-  Task task{name, std::move(options), std::move(body)};
+  Task task{name, std::move(options), std::move(body), nullptr, std::move(rules)};
   if (!tasks_.emplace(name, std::move(task)).second)
     throw std::logic_error("task '" + name + "' is registered twice");
 }

@@ -47,6 +47,7 @@ class App {
     TaskOptions options;
     Body body;
     AsyncBody async_body = nullptr;  // null: not a coroutine
+    ArgumentRules rules = {};
   };
 
   // Registers a function `R fn(Context&, Args...)`. Arguments are taken by position, by the names
@@ -55,27 +56,29 @@ class App {
   // Throws std::logic_error if the name is taken.
   template <class R, class... Args>
   void task(std::string name, R (*fn)(Context&, Args...), TaskOptions options = {}) {
+    auto rules = argument_rules(fn, options);
     Body body = bind_arguments(fn, options);
-    add(std::move(name), std::move(body), std::move(options));
+    add(std::move(name), std::move(body), std::move(options), std::move(rules));
   }
 
   // The same for a lambda or function object. In the threads pool several threads call it at once.
   template <class F>
   requires std::is_class_v<F>
   void task(std::string name, F fn, TaskOptions options = {}) {
+    auto rules = argument_rules(fn, options);
     Body body = bind_arguments(std::move(fn), options);
-    add(std::move(name), std::move(body), std::move(options));
+    add(std::move(name), std::move(body), std::move(options), std::move(rules));
   }
 
   // Registers a function that wants its arguments raw: `Json fn(Context&, const Json& args,
-  // const Json& kwargs)`. For *args and **kwargs shapes.
-  void raw_task(std::string name, Body body, TaskOptions options = {}) {
-    add(std::move(name), std::move(body), std::move(options));
+  // const Json& kwargs)`. For *args and **kwargs shapes. `rules` tells senders what it takes.
+  void raw_task(std::string name, Body body, TaskOptions options = {}, ArgumentRules rules = {}) {
+    add(std::move(name), std::move(body), std::move(options), std::move(rules));
   }
 
   // Registers a coroutine. The async pool runs any number of them at once on one thread; every other
   // pool runs it to its end in the slot, as it would a function.
-  void async_task(std::string name, AsyncBody body, TaskOptions options = {});
+  void async_task(std::string name, AsyncBody body, TaskOptions options = {}, ArgumentRules rules = {});
 
   // Null when no such task is registered. A task of a built-in one's name takes its place.
   const Task* find(std::string_view name) const;
@@ -87,7 +90,7 @@ class App {
   void run_slot_start_hooks() const;
 
  private:
-  void add(std::string name, Body body, TaskOptions options);
+  void add(std::string name, Body body, TaskOptions options, ArgumentRules rules);
 
   std::map<std::string, Task, std::less<>> tasks_, builtins_;
   std::vector<std::function<void()>> slot_start_;

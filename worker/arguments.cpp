@@ -11,6 +11,7 @@ namespace {
 
 // Python names the function, not the task: the last part of "shop.math.add".
 std::string call(std::string_view task) {
+  if (task.empty()) return "task()";  // asked about, not called
   return std::string(task.substr(task.rfind('.') == task.npos ? 0 : task.rfind('.') + 1)) + "()";
 }
 
@@ -106,7 +107,33 @@ void Parameters::refuse_missing(std::string_view task, const std::vector<const J
   throw BadArguments(text);
 }
 
+std::vector<Argument> Parameters::describe(const TaskOptions& options, std::vector<Json> schemas) const {
+  std::vector<Argument> out;
+  for (std::size_t i = 0; named_ && i < parameters_.size(); ++i) {
+    const auto& parameter = parameters_[i];
+    const auto told = options.schemas.find(parameter.name);
+    Argument argument{parameter.name, told == options.schemas.end() ? std::move(schemas[i]) : told->second,
+                      parameter.required()};
+    if (parameter.fallback) argument.schema["default"] = *parameter.fallback;
+    out.push_back(std::move(argument));
+  }
+  return out;
+}
+
 namespace arguments {
+
+Json integer_schema(std::int64_t min, std::uint64_t max) {
+  return Json{{"type", "integer"}, {"minimum", min}, {"maximum", max}};
+}
+
+Json or_null(Json schema) {
+  if (schema.empty()) return schema;  // anything
+  return Json{{"anyOf", Json::array({std::move(schema), Json{{"type", "null"}}})}};
+}
+
+ArgumentFault fault_at(const Json& args, std::size_t i, const std::string& name, const char* what) {
+  return {i < args.size() ? "/args/" + std::to_string(i) : "/kwargs/" + name, what};
+}
 
 void refuse(const ArgumentPlace& at, std::string_view wanted, const Json& value) {
   throw BadArguments(call(at.task) + " argument '" + std::string(at.name) + "' must be " +

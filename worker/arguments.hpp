@@ -4,7 +4,8 @@
 //
 // Conversions are strict: a number is no bool, a text is no number, integers must be in range. An
 // integer may be given for a double. A std::optional takes null, or nothing at all. Vectors, maps
-// and any type with a from_json (for Json or for nlohmann::json) work; Json takes anything.
+// and any type with a from_json (for Json or for nlohmann::json) work; Json takes anything. A type of the
+// author's describes itself to callers with `static Json json_schema()`.
 #pragma once
 
 #include "protocol/json.hpp"
@@ -26,6 +27,25 @@
 
 namespace celeriac {
 
+// One argument, as callers are told of it.
+struct Argument {
+  std::string name;
+  Json schema;  // JSON Schema 2020-12
+  bool required = false;
+};
+
+// What is wrong with arguments.
+struct ArgumentFault {
+  std::string pointer;  // RFC 6901, in {"args", "kwargs"}
+  std::string what;
+};
+
+// What a task takes, for those who send it. Empty: nothing is known.
+struct ArgumentRules {
+  std::vector<Argument> arguments = {};
+  std::function<std::vector<ArgumentFault>(const Json& args, const Json& kwargs)> check = {};
+};
+
 // The parameters of a task after Context: what they are called, which may be left out.
 class Parameters {
  public:
@@ -36,6 +56,8 @@ class Parameters {
   // absent one. Throws BadArguments.
   std::vector<const Json*> match(std::string_view task, const Json& args, const Json& kwargs) const;
   const std::string& name(std::size_t i) const { return parameters_[i].name; }
+  // `schemas`: of each parameter's type.
+  std::vector<Argument> describe(const TaskOptions& options, std::vector<Json> schemas) const;
 
  private:
   struct Parameter {
@@ -132,6 +154,37 @@ T convert(const Json& value, const ArgumentPlace& at) {
   }
 }
 
+Json integer_schema(std::int64_t min, std::uint64_t max);
+Json or_null(Json schema);
+
+// Of what convert<T>() takes.
+template <class T>
+Json schema_of() {
+  if constexpr (is_optional<T>) {
+    return or_null(schema_of<typename T::value_type>());
+  } else if constexpr (std::is_same_v<T, bool>) {
+    return Json{{"type", "boolean"}};
+  } else if constexpr (std::integral<T>) {
+    return integer_schema(static_cast<std::int64_t>(std::numeric_limits<T>::min()),
+                          static_cast<std::uint64_t>(std::numeric_limits<T>::max()));
+  } else if constexpr (std::floating_point<T>) {
+    return Json{{"type", "number"}};
+  } else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view>) {
+    return Json{{"type", "string"}};
+  } else if constexpr (is_vector<T>) {
+    return Json{{"type", "array"}, {"items", schema_of<typename T::value_type>()}};
+  } else if constexpr (is_text_map<T>) {
+    return Json{{"type", "object"}, {"additionalProperties", schema_of<typename T::mapped_type>()}};
+  } else if constexpr (requires { T::json_schema(); }) {
+    return T::json_schema();
+  } else {
+    return Json::object();  // anything
+  }
+}
+
+// Where argument `i` stands, by its place or its name.
+ArgumentFault fault_at(const Json& args, std::size_t i, const std::string& name, const char* what);
+
 template <class T>
 T convert_or_absent(const Json* value, const ArgumentPlace& at) {
   if constexpr (is_optional<T>) {
@@ -189,6 +242,37 @@ std::function<Json(Context&, const Json&, const Json&)> bind_arguments(F fn, con
         return arguments::to_result(fn(context, std::get<I>(std::move(values))...));
       }
     };
+  }
+  (std::make_index_sequence<std::tuple_size_v<Values>>());
+}
+
+// What `fn` takes under `options`; the check is that of a call, without the call.
+template <class F>
+ArgumentRules argument_rules(const F&, const TaskOptions& options) {
+  using Values = typename arguments::CallShape<F>::Values;
+  return [&]<std::size_t... I>(std::index_sequence<I...>) {
+    Parameters parameters(options, {arguments::is_optional<std::tuple_element_t<I, Values>>...});
+    ArgumentRules rules;
+    rules.arguments =
+        parameters.describe(options, {arguments::schema_of<std::tuple_element_t<I, Values>>()...});
+    rules.check = [parameters = std::move(parameters)](const Json& args, const Json& kwargs) {
+      std::vector<ArgumentFault> faults;
+      try {
+        [[maybe_unused]] const auto given = parameters.match("", args, kwargs);
+        [[maybe_unused]] const auto look = [&]<class T>(std::size_t i, std::type_identity<T>) {
+          try {
+            (void)arguments::convert_or_absent<T>(given[i], ArgumentPlace{"", parameters.name(i)});
+          } catch (const TaskError& fault) {
+            faults.push_back(arguments::fault_at(args, i, parameters.name(i), fault.what()));
+          }
+        };
+        (look(I, std::type_identity<std::tuple_element_t<I, Values>>()), ...);
+      } catch (const TaskError& fault) {
+        faults.push_back({"", fault.what()});
+      }
+      return faults;
+    };
+    return rules;
   }
   (std::make_index_sequence<std::tuple_size_v<Values>>());
 }

@@ -81,11 +81,11 @@ Json run_to_end(const AsyncBody& body, Context& context, const Json& args, const
   return result;
 }
 
-void App::async_task(std::string name, AsyncBody body, TaskOptions options) {
+void App::async_task(std::string name, AsyncBody body, TaskOptions options, ArgumentRules rules) {
   Body to_end = [body](Context& context, const Json& args, const Json& kwargs) {
     return run_to_end(body, context, args, kwargs);
   };
-  add(name, std::move(to_end), std::move(options));
+  add(name, std::move(to_end), std::move(options), std::move(rules));
   tasks_.find(name)->second.async_body = std::move(body);
 }
 

@@ -59,15 +59,21 @@ void Consumer::finish(Finished&& finished) {
   request.phase = Request::Phase::finished;
   if (const auto* lost = std::get_if<Lost>(&finished.outcome);
       lost && lost->terminated && (cancelling_ || request.cancelled)) {
+    const auto observed = [&](const Settlement& settlement) {
+      for (auto* observer : parts_.observers)
+        observer->on_ended(request, {run_lost, settlement, finished.usage});
+    };
     if (request.cancelled) {
       RunFacts known = facts(request);
       known.acked = true;  // it is no longer ours
       Settlement settlement = settle_cancelled(known, "the connection to the broker was lost");
       settlement.verdict = Verdict::requeue;  // where it is already
+      observed(settlement);
       return execute(request, std::move(settlement));
     }
-    if (!request.settled) return forget(request.job);  // the broker gives it back when it stops
     Settlement settlement = settle_cancelled(facts(request));
+    observed(settlement);
+    if (!request.settled) return forget(request.job);  // the broker gives it back when it stops
     settlement.next = Outgoing{request.queue, *request.message};
     settlement.next->message.properties.delivery_tag.clear();
     return execute(request, std::move(settlement));

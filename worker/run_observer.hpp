@@ -6,10 +6,15 @@
 #include "worker/request.hpp"
 #include "worker/settle.hpp"
 
+#include <string_view>
+
 namespace celeriac {
 
+// Of a run that was cut short, for its message comes again.
+inline constexpr std::string_view run_lost = "LOST";
+
 struct RunEnd {
-  std::string_view state;        // SUCCESS, FAILURE, RETRY, REVOKED, IGNORED or REJECTED
+  std::string_view state;        // SUCCESS, FAILURE, RETRY, REVOKED, IGNORED, REJECTED or run_lost
   const Settlement& settlement;  // not carried out yet
   Usage usage;                   // nothing for a request that never ran (revoked, expired)
 };

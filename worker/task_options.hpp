@@ -13,8 +13,10 @@ namespace celeriac {
 struct TaskOptions {
   std::vector<std::string> params = {};       // names of the arguments after Context
   std::map<std::string, Json> defaults = {};  // by parameter name
-  std::string queue = {};                     // default route; empty: the app's default queue
-  std::optional<bool> acks_late = {};         // unset: task_acks_late
+  std::map<std::string, Json> schemas =
+      {};                              // JSON Schema by parameter name, where it says more than the type
+  std::string queue = {};              // default route; empty: the app's default queue
+  std::optional<bool> acks_late = {};  // unset: task_acks_late
   std::optional<bool> acks_on_failure_or_timeout = {};
   std::optional<bool> acks_on_failure = {}, acks_on_timeout = {};  // unset: the one above
   std::optional<bool> reject_on_worker_lost = {};

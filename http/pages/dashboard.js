@@ -43,7 +43,7 @@ function follow() {
     const state = JSON.parse(event.data);
     const bar = document.querySelector('progress'), text = document.getElementById('stage');
     if (bar) bar.value = state.progress;
-    if (text) text.textContent = state.status + ', ' + state.current_stage + ', ' + state.progress + ' %';
+    if (text) text.textContent = [...new Set([state.status, state.current_stage, state.progress + ' %'])].filter(Boolean).join(', ');
     if (state.status === 'completed' || state.status === 'failed') {
       following.close();
       renew(true);

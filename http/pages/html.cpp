@@ -114,9 +114,10 @@ std::string time_html(double unix_seconds) {
 }
 
 std::string state_html(const std::string& state) {
-  const char* kind = state == "SUCCESS" || state == "completed"                      ? "good"
-                     : state == "FAILURE" || state == "REVOKED" || state == "failed" ? "bad"
-                                                                                     : "dim";
+  const char* kind = state == "SUCCESS" || state == "completed" ? "good"
+                     : state == "FAILURE" || state == "REVOKED" || state == "LOST" || state == "failed"
+                         ? "bad"
+                         : "dim";
   return "<span class=\"state " + std::string(kind) + "\">" + escaped(state) + "</span>";
 }
 

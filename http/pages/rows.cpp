@@ -3,6 +3,7 @@
 #include "http/pages/html.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace celeriac::http {
 namespace {
@@ -25,13 +26,23 @@ class Timeline {
   std::string out_;
 };
 
+// "run 2, attempt 1": a task that was sent again begins its attempts anew. `place` counts from the newest.
+std::string run_name(std::ptrdiff_t place, const LedgerRow& row, std::size_t runs) {
+  return "run " + std::to_string(static_cast<std::ptrdiff_t>(runs) - place) + ", attempt " +
+         std::to_string(row.attempt);
+}
+
 std::string timeline(const std::vector<LedgerRow>& rows) {
   Timeline line;
   for (auto row = rows.rbegin(); row != rows.rend(); ++row) {
-    const auto attempt = rows.size() > 1 ? " (attempt " + std::to_string(row->attempt) + ")" : std::string();
+    const auto attempt =
+        rows.size() > 1
+            ? " (" + run_name(std::distance(rows.begin(), row.base()) - 1, *row, rows.size()) + ")"
+            : std::string();
     line.add(row->received, "received by " + escaped(row->worker) + attempt, "", "until it came again");
     line.add(row->started, "started", "", "waiting for a slot");
-    const bool bad = row->state == "FAILURE" || row->state == "REVOKED" || row->state == "REJECTED";
+    const bool bad = row->state == "FAILURE" || row->state == "REVOKED" || row->state == "REJECTED" ||
+                     row->state == "LOST";
     line.add(row->ended, "ended as " + state_html(row->state),
              row->state == "SUCCESS" ? "good"
              : bad                   ? "bad"
@@ -41,9 +52,8 @@ std::string timeline(const std::vector<LedgerRow>& rows) {
   return line.text();
 }
 
-std::string run_html(const LedgerRow& row) {
-  std::string out =
-      "<section><h2>Attempt " + std::to_string(row.attempt) + ": " + state_html(row.state) + "</h2><dl>";
+std::string run_html(const LedgerRow& row, const std::string& run) {
+  std::string out = "<section><h2>R" + escaped(run.substr(1)) + ": " + state_html(row.state) + "</h2><dl>";
   const auto item = [&](const char* name, const std::string& html) {
     if (!html.empty()) out += "<dt>" + std::string(name) + "</dt><dd>" + html + "</dd>";
   };
@@ -77,7 +87,8 @@ std::string runs_html(const std::string& caption, const std::vector<LedgerRow>& 
 
 std::string history_html(const std::vector<LedgerRow>& rows) {
   std::string out = "<section><h2>Timeline (UTC)</h2>" + timeline(rows) + "</section>";
-  for (const auto& row : rows) out += run_html(row);
+  std::ptrdiff_t place = 0;
+  for (const auto& row : rows) out += run_html(row, run_name(place++, row, rows.size()));
   return out;
 }
 

@@ -25,7 +25,7 @@ std::string search_form(const LedgerQuery& query, const std::string& since) {
                     field("queue", "Queue", query.queue) + field("worker", "Worker", query.worker) +
                     field("since", "Ended after (UTC)", since, "datetime-local") +
                     "<label>State<select name=state><option value=\"\">any</option>";
-  for (const char* state : {"SUCCESS", "FAILURE", "RETRY", "REVOKED", "IGNORED", "REJECTED"})
+  for (const char* state : {"SUCCESS", "FAILURE", "RETRY", "REVOKED", "IGNORED", "REJECTED", "LOST"})
     out += "<option" + std::string(query.state == state ? " selected" : "") + ">" + state + "</option>";
   return out + "</select></label><button class=primary>Search</button></form>\n";
 }

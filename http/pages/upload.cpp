@@ -4,6 +4,7 @@
 #include "http/pages/forms.hpp"
 #include "http/pages/html.hpp"
 #include "http/rows.hpp"
+#include "protocol/time.hpp"
 
 namespace celeriac::http {
 namespace {
@@ -19,6 +20,17 @@ std::string text_of(const Json& object, const char* name) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+// As dashboard.js writes it.
+std::string stage_text(const Json& job, const std::string& status, const std::string& progress) {
+  const auto stage = text_of(job, "current_stage");
+  return status + (stage.empty() || stage == status ? "" : ", " + stage) + ", " + progress + " %";
+}
+
+std::string moment_html(const Json& job, const char* name) {
+  const auto time = parse_iso8601(text_of(job, name));
+  return time ? time_html(*time) + " UTC" : escaped(text_of(job, name));
+}
+
 std::string job_html(const Json& job, const std::string& id) {
   const auto status = text_of(job, "status");
   const bool over = status == "completed" || status == "failed";
@@ -26,15 +38,14 @@ std::string job_html(const Json& job, const std::string& id) {
   std::string out = "<div" + (over ? std::string() : " data-events=\"/documents/" + id + "/events\"") +
                     "><p>" + state_html(status) + "</p><p><progress max=100 value=" + progress +
                     " aria-label=Progress></progress><br><span id=stage aria-live=polite>" +
-                    escaped(status + ", " + text_of(job, "current_stage") + ", " + progress + " %") +
-                    "</span></p></div><dl>";
+                    escaped(stage_text(job, status, progress)) + "</span></p></div><dl>";
   const auto item = [&](const char* name, const std::string& html) {
     if (!html.empty()) out += "<dt>" + std::string(name) + "</dt><dd>" + html + "</dd>";
   };
   item("File", escaped(text_of(job, "file_name")));
   item("Task", task_link(text_of(job, "task_id")));
-  item("Accepted", escaped(text_of(job, "created_at")));
-  item("Ended", escaped(text_of(job, "completed_at")));
+  item("Accepted", moment_html(job, "created_at"));
+  item("Ended", moment_html(job, "completed_at"));
   item("Error",
        text_of(job, "error_message").empty()
            ? ""

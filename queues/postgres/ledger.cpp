@@ -79,7 +79,7 @@ struct Ledger::Impl : std::enable_shared_from_this<Impl> {
   std::deque<Batch> again;  // pieces of a refused batch, ahead of the queue
   std::size_t queue_bytes = 0, again_rows = 0;
   std::uint64_t written = 0, dropped = 0;
-  bool writing = false, waiting = false, closed = false;
+  bool writing = false, waiting = false, closed = false, up = false;
 
   void report(BrokerState state, const std::string& what) {
     if (auto listener = on_state) listener(state, what);
@@ -175,6 +175,14 @@ struct Ledger::Impl : std::enable_shared_from_this<Impl> {
                      });
   }
 
+  // What need not be repeated: it is told again soon.
+  void tell(pg::Statement statement) {
+    if (closed) return;
+    connection.query(std::move(statement), pg::Repeat::yes, [this](const pg::Outcome& outcome) {
+      if (!outcome.ok() && !closed) report(BrokerState::lost, outcome.what);
+    });
+  }
+
   void close() {
     closed = true;
     on_state = nullptr;
@@ -200,12 +208,35 @@ void Ledger::start(std::function<void(BrokerState, std::string)> on_state) {
   impl_->on_state = std::move(on_state);
   impl_->connection.prepare_with(pg::create_ledger());
   pg::Connection::Handlers handlers;
-  handlers.on_up = [impl = impl_.get()] { impl->report(BrokerState::connected, ""); };
-  handlers.on_down = [impl = impl_.get()](std::string why) { impl->report(BrokerState::lost, why); };
+  handlers.on_up = [impl = impl_.get()] {
+    impl->up = true;
+    impl->report(BrokerState::connected, "");
+  };
+  handlers.on_down = [impl = impl_.get()](std::string why) {
+    impl->up = false;
+    impl->report(BrokerState::lost, why);
+  };
   impl_->connection.start(std::move(handlers));
 }
 
 void Ledger::record(LedgerRow row) { impl_->record(std::move(row)); }
+
+bool Ledger::up() const { return impl_->up; }
+void Ledger::open(const std::string& holder, std::vector<LedgerRow> rows) {
+  impl_->tell(pg::open_runs(holder, rows));
+}
+void Ledger::keep_open(const std::string& holder) { impl_->tell(pg::keep_runs_open(holder)); }
+void Ledger::close(const std::string& holder, std::vector<LedgerRow> rows) {
+  impl_->tell(pg::close_runs(holder, rows));
+}
+void Ledger::end_lost(std::function<void(Expected<std::uint64_t>)> done) {
+  impl_->connection.query(pg::end_lost_runs(lost_after), pg::Repeat::yes,
+                          [done = std::move(done)](const pg::Outcome& outcome) {
+                            if (!outcome.ok()) return done(unexpected("ledger: " + outcome.what));
+                            done(static_cast<std::uint64_t>(outcome.rows[0].affected()));
+                          });
+}
+
 std::size_t Ledger::waiting() const { return impl_->queue.size() + impl_->again_rows; }
 std::uint64_t Ledger::written() const { return impl_->written; }
 std::uint64_t Ledger::dropped() const { return impl_->dropped; }

@@ -149,6 +149,28 @@ CREATE TABLE IF NOT EXISTS task_runs (
   out.push_back({"CREATE INDEX IF NOT EXISTS task_runs_search ON task_runs USING gin (" +
                  std::string(searched) + ") WITH (gin_pending_list_limit = 64)"});
   out.push_back({"DROP INDEX IF EXISTS task_runs_words"});  // its forerunner
+  out.push_back({R"sql(
+CREATE TABLE IF NOT EXISTS task_runs_open (
+  holder           text NOT NULL,
+  seen_at          timestamp NOT NULL,
+  task_id          text NOT NULL,
+  task             text NOT NULL,
+  queue            text NOT NULL,
+  worker           text NOT NULL,
+  attempt          integer NOT NULL CHECK (attempt > 0),
+  received_at      timestamp,
+  started_at       timestamp NOT NULL,
+  args             text,
+  kwargs           text,
+  root_id          text,
+  parent_id        text,
+  headers          text,
+  body             bytea,
+  content_type     text,
+  content_encoding text,
+  priority         integer NOT NULL,
+  PRIMARY KEY (holder, task_id, attempt)
+))sql"});
   return out;
 }
 
@@ -169,6 +191,73 @@ Statement insert_runs(const std::vector<LedgerRow>& rows) {
   statement.sql = "INSERT INTO task_runs (" + std::string(columns) + std::string(message_columns) +
                   ") SELECT * FROM unnest(" + c.sql + ") ON CONFLICT DO NOTHING";
   statement.params = std::move(c.params);
+  return statement;
+}
+
+namespace {
+
+constexpr std::string_view open_columns =
+    "task_id, task, queue, worker, attempt, received_at, started_at, args, kwargs, root_id, parent_id, "
+    "headers, "
+    "body, content_type, content_encoding, priority";
+constexpr std::string_view utc_now = "now() AT TIME ZONE 'UTC'";
+
+}  // namespace
+
+Statement open_runs(const std::string& holder, const std::vector<LedgerRow>& rows) {
+  Columns c(rows);
+  using R = LedgerRow;
+  for (auto member : {&R::task_id, &R::task, &R::queue, &R::worker}) c.text(member, false);
+  c.number(&R::attempt);
+  for (auto member : {&R::received, &R::started}) c.time(member);
+  for (auto member : {&R::args, &R::kwargs, &R::root_id, &R::parent_id, &R::headers}) c.text(member, true);
+  c.bytes(&R::body);
+  for (auto member : {&R::content_type, &R::content_encoding}) c.text(member, true);
+  c.number(&R::priority);
+  Statement statement;
+  statement.params = std::move(c.params);
+  statement.params.push_back(text(holder));
+  statement.sql = "INSERT INTO task_runs_open (holder, seen_at, " + std::string(open_columns) + ") SELECT $" +
+                  std::to_string(statement.params.size()) + ", " + std::string(utc_now) + ", * FROM unnest(" +
+                  c.sql + ") ON CONFLICT DO NOTHING";
+  return statement;
+}
+
+Statement keep_runs_open(const std::string& holder) {
+  Statement statement;
+  statement.sql = "UPDATE task_runs_open SET seen_at = " + std::string(utc_now) + " WHERE holder = $1";
+  statement.params.push_back(text(holder));
+  return statement;
+}
+
+Statement close_runs(const std::string& holder, const std::vector<LedgerRow>& rows) {
+  Columns c(rows);
+  c.text(&LedgerRow::task_id, false);
+  c.number(&LedgerRow::attempt);
+  Statement statement;
+  statement.params = std::move(c.params);
+  statement.params.push_back(text(holder));
+  statement.sql = "DELETE FROM task_runs_open o USING unnest(" + c.sql +
+                  ") AS ended (task_id, attempt) WHERE o.holder = $" +
+                  std::to_string(statement.params.size()) +
+                  " AND o.task_id = ended.task_id AND o.attempt = ended.attempt";
+  return statement;
+}
+
+Statement end_lost_runs(int seconds) {
+  Statement statement;
+  const std::string shared(open_columns);
+  statement.sql = "WITH lost AS (DELETE FROM task_runs_open WHERE seen_at < " + std::string(utc_now) +
+                  " - $1 * interval '1 second' RETURNING *) INSERT INTO task_runs (" + shared +
+                  ", state, ended_at, runtime_ms, cpu_ms, peak_rss_kib, cause) SELECT " + shared +
+                  ", 'LOST', seen_at, greatest(0, least(2147483647, extract(epoch FROM seen_at - started_at) "
+                  "* 1000))::int4, "
+                  "0, 0, 'Nobody has told of it since: its worker was killed, or cut off. Its message comes "
+                  "again.' FROM lost "
+                  "WHERE NOT EXISTS (SELECT FROM task_runs r WHERE r.task_id = lost.task_id AND r.worker = "
+                  "lost.worker AND "
+                  "r.attempt = lost.attempt AND r.started_at = lost.started_at) ON CONFLICT DO NOTHING";
+  statement.params.push_back(int4(seconds));
   return statement;
 }
 

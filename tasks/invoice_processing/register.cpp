@@ -28,6 +28,7 @@ void register_invoice_processing(App& app, ProcessingConfig config) {
   options.retry_backoff_max = 60;
   options.throws = document_failures();
 
+  auto rules = argument_rules(&take_arguments, options);
   auto arguments = bind_arguments(&take_arguments, options);
   app.raw_task(
       "invoice_processing.process_document",
@@ -36,7 +37,7 @@ void register_invoice_processing(App& app, ProcessingConfig config) {
         const Json taken = arguments(context, args, kwargs);
         return process_document(context, config, taken.at(0).get<std::string>(), taken.at(1));
       },
-      std::move(options));
+      std::move(options), std::move(rules));
 }
 
 }  // namespace celeriac

@@ -85,13 +85,14 @@ TaskOptions options_of_queue() {
 
 template <class F>
 void add(App& app, std::string name, Step step, F take, const LlmServicePtr& service, TaskOptions options) {
+  auto rules = argument_rules(take, options);
   const Taken arguments = bind_arguments(take, options);
   app.async_task(
       std::move(name),
       [arguments, step, service](Context& context, const Json& args, const Json& kwargs) {
         return run(step, service, context, arguments(context, args, kwargs));
       },
-      std::move(options));
+      std::move(options), std::move(rules));
 }
 
 }  // namespace

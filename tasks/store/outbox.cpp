@@ -35,13 +35,19 @@ std::string add_effect(Database& database, const Effect& effect) {
 
 std::vector<ClaimedEffect> claim_effects(Database& database, const std::string& worker, int limit,
                                          int lease_seconds) {
-  return claim(database, "kind NOT IN ('http', 'delivery') ORDER BY available_at LIMIT $3",
+  return claim(database, "kind NOT IN ('http', 'delivery', 'webhook') ORDER BY available_at LIMIT $3",
                {worker, std::to_string(lease_seconds), std::to_string(limit)});
 }
 
 std::vector<ClaimedEffect> claim_http_effects(Database& database, const std::string& who, int limit,
                                               int lease_seconds) {
   return claim(database, "kind = 'http' ORDER BY available_at LIMIT $3",
+               {who, std::to_string(lease_seconds), std::to_string(limit)});
+}
+
+std::vector<ClaimedEffect> claim_callbacks(Database& database, const std::string& who, int limit,
+                                           int lease_seconds) {
+  return claim(database, "kind = 'webhook' ORDER BY available_at LIMIT $3",
                {who, std::to_string(lease_seconds), std::to_string(limit)});
 }
 
@@ -64,6 +70,16 @@ std::vector<Json> due_deliveries(Database& database, int limit, int pause_second
   for (int row = 0; row < rows.size(); ++row)
     if (auto payload = parse_json(rows.text(row, 0))) out.push_back(std::move(*payload));
   return out;
+}
+
+void postpone_effect(Database& database, const std::string& id) {
+  database.run(
+      "UPDATE outbox SET attempts = attempts - 1, claimed_by = NULL, available_at = now() + "
+      "make_interval(secs "
+      "=> greatest(1, least(60, extract(epoch FROM now() - created_at) / 10))::double precision) WHERE id = "
+      "$1 "
+      "AND state = 'waiting'",
+      {id});
 }
 
 void effect_sent(Database& database, const std::string& id) {

@@ -32,12 +32,17 @@ struct ClaimedEffect {
 std::string add_effect(Database& database, const Effect& effect);
 
 // Claims what is due, oldest first, for `lease_seconds`: nobody else gets it before they are over. What
-// was accepted over HTTP is left to the front ends, deliveries to the export's own task.
+// was accepted over HTTP and callbacks are left to the front ends, deliveries to the export's own task.
 std::vector<ClaimedEffect> claim_effects(Database& database, const std::string& worker, int limit,
                                          int lease_seconds);
 // The same for what was accepted over HTTP.
 std::vector<ClaimedEffect> claim_http_effects(Database& database, const std::string& who, int limit,
                                               int lease_seconds);
+// The same for those who are to be called back.
+std::vector<ClaimedEffect> claim_callbacks(Database& database, const std::string& who, int limit,
+                                           int lease_seconds);
+// Its time has not come: it is due again after a tenth of its age, a minute at most. No attempt is counted.
+void postpone_effect(Database& database, const std::string& id);
 // The same for one; nothing when it is done or another has it.
 std::optional<ClaimedEffect> claim_effect(Database& database, const std::string& worker,
                                           const std::string& id, int lease_seconds);

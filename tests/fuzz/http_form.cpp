@@ -27,7 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto key = idempotency_key(text)) must(!key->empty() && key->size() <= 128, "keys are bounded");
   if (const auto body = parse_json(text, {65536, 64})) {
     Faults faults;
-    const auto submission = read_submission(*body, {"t", "q", {"a"}}, faults);
+    const auto submission = read_submission(*body, {"t", "q", {"a"}}, {"hooks.example"}, faults);
     if (!faults.list.empty()) return 0;
     must(submission.args.is_array() && submission.kwargs.is_object(), "arguments are what they have to be");
     must(submission.unique_for >= 0 && submission.unique_for <= 30 * 86400, "uniqueness ends");

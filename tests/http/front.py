@@ -99,7 +99,7 @@ class Front(FrontCase):
         self.assertEqual(self.ask("POST", PROCESS, body, Idempotency_Key='"u1"').status, 409)
         self.sql("UPDATE idempotency_records SET expires_at = now() WHERE idempotency_key LIKE 'unique:%'")
         self.assertEqual(self.ask("POST", PROCESS, body, Idempotency_Key='"u1"').status, 202)
-        said = self.problem(self.ask("POST", PROCESS, {"args": [], "unique_for": "soon", "dedupe_key": "", "on_conflict": "dance"}), 422, "body-does-not-fit")
+        said = self.problem(self.ask("POST", PROCESS, {"args": ["x"], "unique_for": "soon", "dedupe_key": "", "on_conflict": "dance"}), 422, "body-does-not-fit")
         self.assertEqual({e["pointer"] for e in said["errors"]}, {"#/unique_for", "#/dedupe_key", "#/on_conflict"})
 
     def test_a_queue_may_be_named_in_the_path(self):

@@ -76,7 +76,7 @@ class NewUser(FrontCase):
             self.shot(page, tag + "-5-failure")
             page.get_by_role("button", name="Run again").click()
             expect(page.get_by_text("It was sent again")).to_be_visible()
-            wait_for(lambda: page.goto("/tasks/" + sent.json["id"]).text().count("<h2>Attempt") >= 2, 60, "the second run", every=1)
+            wait_for(lambda: page.goto("/tasks/" + sent.json["id"]).text().count("<h2>Run ") >= 2, 60, "the second run", every=1)
             self.shot(page, tag + "-6-again")
 
             # Purge a queue, after the count was seen.

@@ -60,7 +60,7 @@ class Pages(FrontCase):
         self.problem(self.post(retry, "form=" + form, {**basic, "Authorization": "Bearer " + token()}), 403, "not-allowed")
         again = self.post(retry, "form=" + form, basic)
         self.assertEqual((again.status, again.headers["Location"]), (303, "/tasks/%s?done=retried" % failed.id))
-        wait_for(lambda: self.ask("GET", "/tasks/" + failed.id, **basic).body.count(b"<h2>Attempt") == 2, 30, "the second run")
+        wait_for(lambda: self.ask("GET", "/tasks/" + failed.id, **basic).body.count(b"<h2>Run ") == 2, 30, "the second run")
         cancelled = self.post("/tasks/%s/cancel" % failed.id, "form=" + form, basic)
         self.assertEqual(cancelled.headers["Location"], "/tasks/%s?done=cancelled" % failed.id)
         wait_for(lambda: failed.id in subprocess.run([ARGUMENTS.celeriac, "-b", self.redis.url(), "inspect", "--json", "revoked"],

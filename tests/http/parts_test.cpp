@@ -1,4 +1,5 @@
 // What the front end decides without sockets.
+#include "http/callbacks.hpp"
 #include "http/exchange.hpp"
 #include "http/pages/forms.hpp"
 #include "http/pages/html.hpp"
@@ -124,7 +125,7 @@ TEST_CASE("what is to be unique") {
   const TaskEntry task{"t", "q", {"a", "b"}};
   const auto read = [&](const char* text, std::size_t faults) {
     Faults found;
-    auto s = read_submission(*parse_json(text), task, found);
+    auto s = read_submission(*parse_json(text), task, {"hooks.example"}, found);
     CHECK_MESSAGE(found.list.size() == faults, text << dump_json(found.list));
     return s;
   };
@@ -140,6 +141,36 @@ TEST_CASE("what is to be unique") {
   CHECK(a.unique_key == read(R"({"args": [1], "unique_for": 9})", 0).unique_key);
   CHECK(read(R"({"args": [1], "unique_for": 1, "dedupe_key": "k"})", 0).unique_key ==
         read(R"({"args": [2], "unique_for": 1, "dedupe_key": "k"})", 0).unique_key);
+}
+
+TEST_CASE("who may be called back") {
+  const auto faults = [](const char* url, const std::vector<std::string>& hosts) {
+    Faults found;
+    const auto s = read_submission(Json{{"callback_url", url}}, {"t", "q"}, hosts, found);
+    CHECK(s.callback_url == (found.list.empty() ? url : ""));
+    return found.list.size();
+  };
+  CHECK(faults("https://hooks.example/a?b=c", {"hooks.example"}) == 0);
+  CHECK(faults("http://hooks.example:8080/", {"other", "hooks.example"}) == 0);
+  CHECK(faults("https://any.where/", {"*"}) == 0);
+  for (const char* bad :
+       {"", "hooks.example", "/path", "ftp://hooks.example/", "file:///etc/passwd", "https://evil.example/",
+        "https://hooks.example.evil.example/", "https://me:pw@hooks.example/",
+        "https://hooks.example@evil.example/", "https://evil.example#hooks.example",
+        "http://169.254.169.254/", "https:///x", "https://hooks.example/\n"})
+    CHECK_MESSAGE(faults(bad, {"hooks.example"}) == 1, bad);
+  CHECK(faults("https://hooks.example/", {}) == 1);
+}
+
+TEST_CASE("a callback is signed as Standard Webhooks says") {
+  // Computed with Python's hmac.
+  const auto headers =
+      callback_signature("a key that is long enough for a callback", "msg_1", 1700000000, "{\"a\": 1}");
+  REQUIRE(headers.size() == 3);
+  CHECK(headers[0] == std::pair<std::string, std::string>("webhook-id", "msg_1"));
+  CHECK(headers[1] == std::pair<std::string, std::string>("webhook-timestamp", "1700000000"));
+  CHECK(headers[2] == std::pair<std::string, std::string>("webhook-signature",
+                                                          "v1,cpFyHzFebpjU1cscuXkKqFxNomDYWizjPwNyAgpJlYA="));
 }
 
 TEST_CASE("durations and text for people") {

@@ -177,6 +177,47 @@ TEST_CASE("void is null, lambdas may capture, raw tasks get everything") {
   CHECK(c.call("raw", "[1]", R"({"k": 2})") == Json{{"args", {1}}, {"kwargs", {{"k", 2}}}});
 }
 
+TEST_CASE("senders are told what a task takes, and what is wrong with what they give") {
+  struct Address {
+    std::string street;
+    static Json json_schema() { return Json{{"type", "object"}, {"required", Json::array({"street"})}}; }
+  };
+  App app;
+  app.task(
+      "typed",
+      [](Context&, const std::string&, std::optional<int>, const std::vector<double>&, bool, const Json&) {},
+      {.params = {"id", "count", "weights", "force", "more"},
+       .defaults = {{"force", false}, {"more", nullptr}},
+       .schemas = {{"more", Json{{"type", "object"}}}}});
+  const auto& rules = app.find("typed")->rules;
+  std::string told;
+  for (const auto& argument : rules.arguments)
+    told += argument.name + (argument.required ? "! " : " ") + dump_json(argument.schema) + "\n";
+  CHECK(told ==
+        "id! {\"type\": \"string\"}\n"
+        "count {\"anyOf\": [{\"type\": \"integer\", \"minimum\": -2147483648, \"maximum\": 2147483647}, "
+        "{\"type\": \"null\"}]}\n"
+        "weights! {\"type\": \"array\", \"items\": {\"type\": \"number\"}}\n"
+        "force {\"type\": \"boolean\", \"default\": false}\n"
+        "more {\"type\": \"object\", \"default\": null}\n");
+  CHECK(
+      dump_json(arguments::schema_of<std::map<std::string, Address>>()) ==
+      "{\"type\": \"object\", \"additionalProperties\": {\"type\": \"object\", \"required\": [\"street\"]}}");
+  const auto faults = [&](const char* args, const char* kwargs) {
+    std::string out;
+    for (const auto& fault : rules.check(*parse_json(args), *parse_json(kwargs)))
+      out += "[" + fault.pointer + "] " + fault.what + "\n";
+    return out;
+  };
+  CHECK(faults(R"(["a", null, [1]])", "{}").empty());
+  CHECK(faults(R"(["a"])", R"({"weights": [], "count": 7})").empty());
+  CHECK(faults(R"([1])", R"({"weights": [true], "count": "x"})") ==
+        "[/args/0] task() argument 'id' must be str, not int\n"
+        "[/kwargs/count] task() argument 'count' must be int, not str\n"
+        "[/kwargs/weights] task() argument 'weights' must be float, not bool\n");
+  CHECK(faults(R"(["a"])", "{}") == "[] task() missing 1 required positional argument: 'weights'\n");
+}
+
 TEST_CASE("a task that cannot be registered is the programmer's error") {
   App app;
   app.task("nothing", nothing);

@@ -54,7 +54,7 @@ Expected<std::unique_ptr<Monitor>> Monitor::create(boost::asio::io_context& io, 
   if (!ledger) return tl::unexpected(ledger.error());
   if (*ledger) {
     monitor->ledger_ = std::move(*ledger);
-    monitor->run_ledger_ = std::make_unique<RunLedger>(*monitor->ledger_, monitor->node_,
+    monitor->run_ledger_ = std::make_unique<RunLedger>(io, *monitor->ledger_, monitor->node_,
                                                        content_types(settings.accept_content));
   }
   return monitor;
@@ -74,6 +74,7 @@ Expected<void> Monitor::start(const Consumer& consumer, const Pool& pool) {
     ledger_->start([this](BrokerState state, const std::string& what) {
       if (state == BrokerState::lost) log(LogLevel::error, "ledger " + ledger_->display_url() + ": " + what);
     });
+    run_ledger_->start();
     expire();
   }
   if (watchdog_interval_ > 0) feed_watchdog();
@@ -225,6 +226,7 @@ void Monitor::stop(std::function<void()> done) {
   for (auto* timer : {&ask_timer_, &watchdog_timer_, &expire_timer_}) timer->cancel();
   server_.reset();
   if (!ledger_) return done();
+  run_ledger_->stop();
   auto once = std::make_shared<std::function<void()>>(std::move(done));
   const auto finish = [this, once] {
     auto then = std::exchange(*once, nullptr);

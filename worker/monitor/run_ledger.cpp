@@ -3,13 +3,20 @@
 #include "protocol/json.hpp"
 #include "protocol/result.hpp"
 #include "protocol/time.hpp"
+#include "protocol/uuid.hpp"
 #include "worker/logging.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <utility>
 
 namespace celeriac {
 namespace {
+
+constexpr std::chrono::seconds interval{5};
+constexpr double long_run = 5;       // seconds
+constexpr unsigned sweep_turns = 3;  // so that lost runs are looked for every 15 s
 
 // For people to read: secrets blanked, cut between characters.
 std::string shown(std::string text) {
@@ -38,18 +45,76 @@ std::int32_t whole_milliseconds(double seconds) {
 
 }  // namespace
 
-void RunLedger::on_ended(const Request& request, const RunEnd& end) {
-  const auto& headers = *request.headers;
-  const auto& message = *request.message;
+RunLedger::RunLedger(boost::asio::io_context& io, Ledger& ledger, std::string node,
+                     std::vector<std::string> accept)
+    : ledger_(ledger), node_(std::move(node)), holder_(uuid4()), accept_(std::move(accept)), timer_(io) {}
+
+void RunLedger::start() {
+  timer_.expires_after(interval);
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    look();
+    start();
+  });
+}
+
+void RunLedger::look() {
+  if (!ledger_.up()) return;
+  const double begun_before = unix_now() - long_run;
+  std::vector<LedgerRow> rows;
+  std::size_t told = 0;
+  for (auto& [job, run] : open_) {
+    if (!run.told && run.started <= begun_before) {
+      run.told = true;
+      rows.push_back(row_of(run));
+    } else if (run.told) {
+      ++told;
+    }
+  }
+  if (!rows.empty()) ledger_.open(holder_, std::move(rows));
+  if (!ended_.empty()) ledger_.close(holder_, std::exchange(ended_, {}));
+  if (told > 0) ledger_.keep_open(holder_);
+  if (turns_++ % sweep_turns != 0) return;
+  ledger_.end_lost([](const Expected<std::uint64_t>& lost) {
+    if (lost && *lost > 0)
+      log(LogLevel::warning, "ledger: " + std::to_string(*lost) + " runs ended with their workers");
+  });
+}
+
+LedgerRow RunLedger::row_of(const Open& run) const {
   LedgerRow row;
-  row.task_id = headers.id;
-  row.task = headers.task;
-  row.queue = request.queue;
-  row.state = end.state;
+  row.task_id = run.headers->id;
+  row.task = run.headers->task;
+  row.queue = run.queue;
   row.worker = node_;
-  row.attempt = static_cast<std::int32_t>(std::clamp<std::int64_t>(headers.retries + 1, 1, 2147483647));
-  row.received = request.held_since;
-  row.started = request.started_at;
+  row.attempt = static_cast<std::int32_t>(std::clamp<std::int64_t>(run.headers->retries + 1, 1, 2147483647));
+  row.received = run.received;
+  row.started = run.started;
+  auto reprs = argument_reprs(*run.message, *run.headers, accept_);
+  row.args = shown(std::move(reprs.args));
+  row.kwargs = shown(std::move(reprs.kwargs));
+  row.root_id = run.headers->root_id;
+  row.parent_id = run.headers->parent_id;
+  const auto& message = *run.message;
+  if (message.headers.size() + message.body.size() <= LedgerRow::message_limit) {
+    row.headers = message.headers;
+    row.body = message.body;
+    row.content_type = message.content_type;
+    row.content_encoding = message.content_encoding;
+    row.priority = message.properties.priority.value_or(0);
+  }
+  return row;
+}
+
+void RunLedger::on_started(const Request& request) {
+  open_[request.job] = {request.message, request.headers, request.queue, request.held_since,
+                        request.started_at};
+}
+
+void RunLedger::on_ended(const Request& request, const RunEnd& end) {
+  auto row =
+      row_of({request.message, request.headers, request.queue, request.held_since, request.started_at});
+  row.state = end.state;
   row.ended = unix_now();
   row.runtime_ms = whole_milliseconds(end.usage.wall);
   row.cpu_ms = whole_milliseconds(end.usage.cpu);
@@ -61,17 +126,14 @@ void RunLedger::on_ended(const Request& request, const RunEnd& end) {
     row.cause = shown(cause_of(end.settlement.result));
     row.traceback = shown(end.settlement.traceback);
   }
-  auto reprs = argument_reprs(message, headers, accept_);
-  row.args = shown(std::move(reprs.args));
-  row.kwargs = shown(std::move(reprs.kwargs));
-  row.root_id = headers.root_id;
-  row.parent_id = headers.parent_id;
-  if (message.headers.size() + message.body.size() <= LedgerRow::message_limit) {
-    row.headers = message.headers;
-    row.body = message.body;
-    row.content_type = message.content_type;
-    row.content_encoding = message.content_encoding;
-    row.priority = message.properties.priority.value_or(0);
+  if (const auto run = open_.find(request.job); run != open_.end()) {
+    if (run->second.told) {
+      LedgerRow which;
+      which.task_id = row.task_id;
+      which.attempt = row.attempt;
+      ended_.push_back(std::move(which));
+    }
+    open_.erase(run);
   }
   ledger_.record(std::move(row));
 }

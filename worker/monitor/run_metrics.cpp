@@ -98,7 +98,7 @@ void RunMetrics::on_ended(const Request& request, const RunEnd& end) {
                   : end.state == state::rejected ? series.rejected
                   : end.state == state::ignored  ? series.ignored
                                                  : series.failed;
-  counter->Increment();
+  if (end.state != run_lost) counter->Increment();  // it comes again, and is counted then
   if (request.started_at == 0) return;
   series.runtime->Observe(end.usage.wall);
   if (end.usage.cpu > 0) series.cpu->Increment(end.usage.cpu);
