@@ -65,7 +65,7 @@ class FrontCase(unittest.TestCase):
 
     def setUp(self):
         # What the test before has accepted is sent before the broker is emptied; the claims of a killed process end after a minute.
-        waiting = lambda: self.sql("SELECT count(*) FROM outbox WHERE state = 'waiting'") != "0"
+        waiting = lambda: self.sql("SELECT count(*) FROM outbox WHERE kind = 'http' AND state = 'waiting'") != "0"
         if waiting():
             wait_for(lambda: not waiting(), 90, "what was accepted to be sent", every=0.1)
         self.redis.client.flushall()
