@@ -176,11 +176,12 @@ class Callbacks(FrontCase):
         # With a ledger: what it has not seen to end may still wait.
         port = free_port()
         self.serve("with-ledger", port, CELERY_LEDGER_URL=self.database)
-        answer = wait_for(lambda: (lambda a: a if a.status == 200 else None)(self.ask("GET", path, port=port)), 20, "the ledger to be asked")
-        self.assertEqual(answer.json["state"], "PENDING")
+        wait_for(lambda: self.sql("SELECT to_regclass('task_runs_open') IS NOT NULL") == "t", 20, "the ledger's tables")
+        self.assertEqual(self.ask("GET", path, port=port).json["state"], "PENDING")
         self.sql("INSERT INTO task_runs (task_id, task, queue, state, worker, attempt, ended_at, runtime_ms, cpu_ms, peak_rss_kib) VALUES "
                  "('%s', 't', 'q', 'SUCCESS', 'w', 1, now(), 1, 1, 1)" % task)
-        self.assertIn("ended as SUCCESS", self.problem(self.ask("GET", path, port=port), 410, "result-gone")["detail"])
+        gone = wait_for(lambda: (lambda a: a if a.status != 200 else None)(self.ask("GET", path, port=port)), 20, "the ledger to be asked")
+        self.assertIn("ended as SUCCESS", self.problem(gone, 410, "result-gone")["detail"])
         self.end(task)  # kept after all
         self.assertEqual(self.ask("GET", path).json["state"], "SUCCESS")
 
