@@ -111,6 +111,11 @@ tl::expected<Body, Refused> read_body(const Message& message, const TaskHeaders&
   return std::move(*body);
 }
 
+bool is_plain_json(const Message& message, const TaskHeaders& headers) {
+  return headers.protocol == Protocol::v2 && headers.compression.empty() &&
+         message.content_type == "application/json" && message.content_encoding == "utf-8";
+}
+
 std::string write_body(const Body& body) {
   std::string out = "[";
   dump_json(body.args, out);

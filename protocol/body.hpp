@@ -18,6 +18,9 @@ struct Body {
 tl::expected<Body, Refused> read_body(const Message& message, const TaskHeaders& headers,
                                       const std::vector<std::string>& accept);
 
+// The body is JSON text of protocol 2 as it stands: nothing to decompress, convert or verify.
+bool is_plain_json(const Message& message, const TaskHeaders& headers);
+
 // Protocol 2 body in JSON: [args, kwargs, embed], four embed keys, Python's bytes.
 std::string write_body(const Body& body);
 

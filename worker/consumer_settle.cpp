@@ -177,12 +177,16 @@ void Consumer::plan_follow_ups(Request& request, Settlement& settlement) {
     if (settlement.embed->empty()) return;
     embed = parse_json(*settlement.embed).value_or(nullptr);
   } else {
-    const bool plain =
-        request.headers->compression.empty() && request.message->content_type == "application/json";
-    if (plain && canvas::nothing_follows(request.message->body)) return;
-    auto body = read_body(*request.message, *request.headers, accept_);
-    if (!body) return;
-    embed = std::move(body->embed);
+    const Message& message = *request.message;
+    const bool plain = is_plain_json(message, *request.headers);
+    if (plain && canvas::nothing_follows(message.body)) return;
+    if (const auto texts = plain ? argument_texts(message.body) : std::nullopt) {
+      embed = parse_json(texts->embed).value_or(nullptr);
+    } else {
+      auto body = read_body(message, *request.headers, accept_);
+      if (!body) return;
+      embed = std::move(body->embed);
+    }
   }
   canvas::Ended ended;
   ended.headers = request.headers.get();

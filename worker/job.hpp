@@ -43,14 +43,15 @@ struct Outgoing {
 // acknowledgement, retry and result.
 struct Returned {
   std::string result = "null";  // JSON text
-  std::string embed;            // JSON text of the canvas part, empty when all null
+  std::optional<std::string>
+      embed;  // JSON text of the canvas part, empty: nothing follows; unset: look into the message
   std::string children = "[]";  // JSON text: result tuples of what the task sent
 };
 struct Threw {
   ExceptionInfo exception;
   std::string traceback;  // text; may be empty
   bool expected = false;  // the type is listed in TaskOptions::throws
-  std::string embed;
+  std::optional<std::string> embed;
   std::string children = "[]";
 };
 struct AskedRetry {

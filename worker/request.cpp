@@ -105,11 +105,6 @@ std::size_t skip_space(std::string_view text, std::size_t at) {
   return found == std::string_view::npos ? text.size() : found;
 }
 
-bool is_plain_json(const Message& message, const TaskHeaders& headers) {
-  return headers.protocol == Protocol::v2 && headers.compression.empty() &&
-         message.content_type == "application/json";
-}
-
 }  // namespace
 
 std::optional<ArgumentTexts> argument_texts(std::string_view body) {
@@ -126,7 +121,13 @@ std::optional<ArgumentTexts> argument_texts(std::string_view body) {
   if (at >= body.size() || body[at] != '{') return {};
   const std::size_t kwargs_end = value_end(body, at);
   if (kwargs_end == std::string_view::npos) return {};
-  return ArgumentTexts{args, body.substr(at, kwargs_end - at)};
+  ArgumentTexts texts{args, body.substr(at, kwargs_end - at), {}};
+  at = skip_space(body, kwargs_end);
+  if (at >= body.size() || body[at] != ',') return texts;
+  at = skip_space(body, at + 1);
+  const std::size_t embed_end = value_end(body, at);
+  if (embed_end != std::string_view::npos) texts.embed = body.substr(at, embed_end - at);
+  return texts;
 }
 
 ArgumentReprs argument_reprs(const Message& message, const TaskHeaders& headers,

@@ -103,10 +103,11 @@ struct ArgumentReprs {
 ArgumentReprs argument_reprs(const Message& message, const TaskHeaders& headers,
                              const std::vector<std::string>& accept);
 
-// JSON text of the first two elements of a protocol 2 body "[args, kwargs, embed]", found
+// JSON text of the elements of a protocol 2 body "[args, kwargs, embed]", found
 // without building a document. Nothing when the text does not have that shape.
 struct ArgumentTexts {
   std::string_view args, kwargs;
+  std::string_view embed;  // empty when there is none
 };
 std::optional<ArgumentTexts> argument_texts(std::string_view body);
 

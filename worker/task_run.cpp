@@ -29,13 +29,15 @@ std::string traceback(const std::string& task, std::string_view last_line) {
   return "Traceback (most recent call last):\n  C++ task '" + task + "'\n" + std::string(last_line) + "\n";
 }
 
-// The canvas part of a body; empty when nothing follows the task.
-std::string embed_text(const Json& embed) {
+// The canvas part of a body; empty when nothing follows the task. What lies open in the message need not be
+// handed back.
+std::optional<std::string> embed_text(const Job& job, const Json& embed) {
+  if (is_plain_json(*job.message, *job.headers)) return std::nullopt;
   for (const char* key : {"callbacks", "errbacks", "chain", "chord"}) {
     const auto found = embed.find(key);
     if (found != embed.end() && !found->empty()) return dump_json(embed);
   }
-  return {};
+  return "";
 }
 
 std::uint64_t random_below(std::uint64_t bound) {
@@ -99,7 +101,7 @@ Outcome TaskRun::returned(const Json& result) {
     return failure(exception("EncodeError", "result of " + std::to_string(out.result.size()) + " bytes",
                              "kombu.exceptions"));
   }
-  out.embed = embed_text(body_.embed);
+  out.embed = embed_text(job_, body_.embed);
   out.children = dump_json(context_.children());
   return out;
 }
@@ -122,7 +124,7 @@ Threw TaskRun::failure(const ExceptionInfo& info) {
   out.exception = info;
   out.traceback = traceback(task_.name, exception_line(info));
   out.expected = names_exception(task_.options.throws, info.type);
-  out.embed = embed_text(body_.embed);
+  out.embed = embed_text(job_, body_.embed);
   out.children = dump_json(context_.children());
   return out;
 }

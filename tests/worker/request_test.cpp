@@ -9,6 +9,8 @@ TEST_CASE("arguments are found in a body without reading it") {
   REQUIRE(texts);
   CHECK(texts->args == R"([1, "a]\"[", {"k": [2]}])");
   CHECK(texts->kwargs == R"({"x": "}"})");
+  CHECK(texts->embed == R"({"chain": null})");
+  CHECK(argument_texts("[[],{}]")->embed.empty());
   CHECK(argument_texts("[[],{},{}]")->kwargs == "{}");
   for (const char* bad : {"", "[", "[[1,2", "[[1],", "[[1] {}]", "{}", "[1,{}]", "[[\"", "[[],[],{}]"}) {
     CAPTURE(bad);
