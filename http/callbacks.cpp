@@ -4,11 +4,9 @@
 #include "protocol/base64.hpp"
 #include "protocol/time.hpp"
 #include "protocol/uuid.hpp"
+#include "tasks/store/digest.hpp"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <spdlog/spdlog.h>
-#include <array>
 #include <boost/asio/post.hpp>
 #include <mutex>
 
@@ -42,13 +40,9 @@ std::vector<std::pair<std::string, std::string>> callback_signature(const std::s
                                                                     const std::string& body) {
   const auto stamp = std::to_string(time);
   const auto text = id + "." + stamp + "." + body;
-  std::array<unsigned char, EVP_MAX_MD_SIZE> mac{};
-  unsigned size = 0;
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-       reinterpret_cast<const unsigned char*>(text.data()), text.size(), mac.data(), &size);
   return {{"webhook-id", id},
           {"webhook-timestamp", stamp},
-          {"webhook-signature", "v1," + base64_encode({reinterpret_cast<const char*>(mac.data()), size})}};
+          {"webhook-signature", "v1," + base64_encode(hmac_sha256(key, text))}};
 }
 
 Callbacks::Callbacks(boost::asio::io_context& io, DatabaseThreads& database, ResultBackend& results,

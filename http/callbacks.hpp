@@ -5,8 +5,7 @@
 // sent until the receiver answers 2xx, each time under the same id, so that a receiver can tell a repetition;
 // after the last attempt, or when it answers 410, the row is "failed" and waits for an operator. Any front
 // end goes on with what another left. Signed as Standard Webhooks says: webhook-id, webhook-timestamp and
-// webhook-signature
-// ("v1," and the base64 of HMAC-SHA256 over id.timestamp.body).
+// webhook-signature ("v1," and the base64 of HMAC-SHA256 over id.timestamp.body).
 #pragma once
 
 #include "http/database_threads.hpp"

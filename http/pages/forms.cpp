@@ -1,11 +1,9 @@
 #include "http/pages/forms.hpp"
 
 #include "http/pages/html.hpp"
+#include "tasks/store/digest.hpp"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <array>
 #include <boost/url/params_view.hpp>
 #include <boost/url/parse_query.hpp>
 
@@ -47,17 +45,7 @@ std::vector<std::string> FormValues::all(std::string_view name) const {
 }
 
 std::string form_token(std::string_view credential) {
-  static constexpr std::string_view purpose = "a form of a celeriac page";
-  std::array<unsigned char, EVP_MAX_MD_SIZE> mac{};
-  unsigned size = 0;
-  HMAC(EVP_sha256(), credential.data(), static_cast<int>(credential.size()),
-       reinterpret_cast<const unsigned char*>(purpose.data()), purpose.size(), mac.data(), &size);
-  std::string out;
-  for (unsigned i = 0; i < size; ++i) {
-    out += "0123456789abcdef"[mac[i] >> 4];
-    out += "0123456789abcdef"[mac[i] & 15];
-  }
-  return out;
+  return hexadecimal(hmac_sha256(credential, "a form of a celeriac page"));
 }
 
 bool from_our_page(const Request& request, std::string_view given) {

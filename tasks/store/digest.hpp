@@ -1,4 +1,4 @@
-// SHA-256, whole or in pieces, as 64 lower-case hexadecimal digits.
+// SHA-256, whole or in pieces, as 64 lower-case hexadecimal digits; and HMAC over it.
 #pragma once
 
 #include <memory>
@@ -23,5 +23,8 @@ class Sha256 {
 };
 
 std::string sha256_hex(std::string_view bytes);
+
+std::string hmac_sha256(std::string_view key, std::string_view text);  // 32 bytes
+std::string hexadecimal(std::string_view bytes);                       // lower case
 
 }  // namespace celeriac

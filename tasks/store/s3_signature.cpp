@@ -3,33 +3,11 @@
 #include "tasks/engines/http.hpp"
 #include "tasks/store/digest.hpp"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
-#include <array>
 #include <ctime>
 #include <string_view>
 
 namespace celeriac {
 namespace {
-
-std::string hmac(std::string_view key, std::string_view text) {
-  std::array<unsigned char, 32> out{};
-  unsigned int size = 0;
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-       reinterpret_cast<const unsigned char*>(text.data()), text.size(), out.data(), &size);
-  return {reinterpret_cast<const char*>(out.data()), out.size()};
-}
-
-std::string hexadecimal(std::string_view bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string out;
-  for (const unsigned char byte : bytes) {
-    out += digits[byte >> 4];
-    out += digits[byte & 15];
-  }
-  return out;
-}
 
 std::string digest(std::string_view text) {
   Sha256 sha256;
@@ -66,8 +44,9 @@ std::string sign_s3_url(const S3Access& access, const std::string& origin, const
   const std::string request = "GET\n" + path + "\n" + query + "\nhost:" + host + "\n\nhost\nUNSIGNED-PAYLOAD";
   const std::string text = "AWS4-HMAC-SHA256\n" + time + "\n" + scope + "\n" + digest(request);
   const std::string key =
-      hmac(hmac(hmac(hmac("AWS4" + access.secret, day), access.region), "s3"), "aws4_request");
-  return origin + path + "?" + query + "&X-Amz-Signature=" + hexadecimal(hmac(key, text));
+      hmac_sha256(hmac_sha256(hmac_sha256(hmac_sha256("AWS4" + access.secret, day), access.region), "s3"),
+                  "aws4_request");
+  return origin + path + "?" + query + "&X-Amz-Signature=" + hexadecimal(hmac_sha256(key, text));
 }
 
 }  // namespace celeriac
