@@ -5,17 +5,12 @@
 #include "queues/amqp/consumption.hpp"
 #include "queues/amqp/dead_letters.hpp"
 #include "queues/amqp/delayed_delivery.hpp"
+#include "queues/amqp/reply_codes.hpp"
 
 #include <spdlog/spdlog.h>
 #include <boost/asio/post.hpp>
 
 namespace celeriac::amqp {
-namespace {
-
-constexpr int not_found = 404;
-
-}  // namespace
-
 class AmqpBroker::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(boost::asio::io_context& io_in, BrokerOptions options_in)

@@ -4,6 +4,7 @@
 namespace celeriac::amqp {
 
 inline constexpr int access_refused = 403;
+inline constexpr int not_found = 404;
 inline constexpr int resource_locked = 405;
 inline constexpr int precondition_failed = 406;
 inline constexpr int not_allowed = 530;

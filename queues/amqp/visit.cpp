@@ -1,16 +1,11 @@
 #include "queues/amqp/visit.hpp"
 
 #include "queues/amqp/field_table.hpp"
+#include "queues/amqp/reply_codes.hpp"
 
 #include <utility>
 
 namespace celeriac::amqp {
-namespace {
-
-constexpr int not_found = 404;
-
-}  // namespace
-
 void Visit::take(std::size_t count, Taken done) {
   done_ = std::move(done);
   if (!connection_.ready()) return finish(unexpected("the connection was lost"));
