@@ -169,7 +169,7 @@ Response update_invoice(Database& database, const Request& request) {
                           "Read it again, and repeat the correction with its new ETag.");
         throw Undo();
       }
-      audit_as(database, {request.caller.user_id, "corrected over HTTP", "", ""});
+      audit_as(database, {request.caller.user_id, "corrected over HTTP", "", "", true});
       if (invoice != body->end())
         update_row(database, "invoices", invoice_fields, *invoice, ", updated_at = now() WHERE id = $1::uuid",
                    {id}, "/invoice", faults);
@@ -237,23 +237,53 @@ Response process_batch(Database& database, const Request& request, const std::st
   return json(202, Json{{"success", true}, {"task_ids", tasks}, {"message", count + " documents accepted"}});
 }
 
+// A document that made an invoice is read again as long as nobody approved what was read.
 Response process_again(Database& database, const Request& request, const std::string& queue) {
-  const auto rows = database.run(
-      "SELECT j.source, f.file_name FROM processing_jobs j LEFT JOIN file_storage f ON f.id = "
-      "j.file_storage_id "
-      "WHERE " +
-          owned_by(request.caller, "j.user_id") +
-          " AND j.source LIKE 'storage://%' AND j.id IN (SELECT $2::text::uuid UNION ALL SELECT id FROM "
-          "processing_jobs WHERE task_id = $2::text UNION ALL SELECT p.id FROM invoices i JOIN "
-          "processing_jobs p ON "
-          "p.file_storage_id = i.file_storage_id WHERE i.id = $2::text::uuid) ORDER BY j.created_at DESC "
-          "LIMIT 1",
-      {request.caller.user_id, request.params.at("id")});
-  if (rows.empty()) return unknown_job();
-  const auto body = database.transaction([&] {
-    return order_document(database, {rows.str(0, 0), rows.str(0, 1), queue, request.caller.user_id,
-                                     request.header("traceparent").substr(0, 128), std::nullopt});
+  Response refusal;
+  Json body;
+  database.transaction([&] {
+    const auto rows = database.run(
+        "SELECT j.source, f.file_name, f.id FROM processing_jobs j LEFT JOIN file_storage f ON f.id = "
+        "j.file_storage_id WHERE " +
+            owned_by(request.caller, "j.user_id") +
+            " AND j.source LIKE 'storage://%' AND j.id IN (SELECT $2::text::uuid UNION ALL SELECT id FROM "
+            "processing_jobs WHERE task_id = $2::text UNION ALL SELECT p.id FROM invoices i JOIN "
+            "processing_jobs p ON p.file_storage_id = i.file_storage_id WHERE i.id = $2::text::uuid) ORDER "
+            "BY "
+            "j.created_at DESC LIMIT 1",
+        {request.caller.user_id, request.params.at("id")});
+    if (rows.empty()) {
+      refusal = unknown_job();
+      return;
+    }
+    DocumentOrder order{rows.str(0, 0),
+                        rows.str(0, 1),
+                        queue,
+                        request.caller.user_id,
+                        request.header("traceparent").substr(0, 128),
+                        std::nullopt,
+                        {}};
+    // Its row is locked: of two requests at once the second one is told of the first one's job.
+    const auto made =
+        database.run("SELECT status FROM invoices WHERE file_storage_id = $1 FOR UPDATE", {rows.value(0, 2)});
+    if (!made.empty()) {
+      const auto status = made.str(0, 0);
+      if (status == "READY" || status == "STAGED" || status == "DONE") {
+        refusal = problem(409, "invoice-not-editable", "The invoice was approved and is not read again",
+                          "It is " + status +
+                              ". Correct its fields with PUT /api/v1/invoices/{id}, or upload a "
+                              "corrected document.");
+        return;
+      }
+      order.file_id = rows.str(0, 2);
+      if (auto waiting = reading_again(database, order.file_id)) {
+        body = std::move(*waiting);
+        return;
+      }
+    }
+    body = order_document(database, order);
   });
+  if (body.is_null()) return refusal;
   return json(202, body)
       .with("Location", body.at("links").at("job").get<std::string>())
       .with("Retry-After", "1");

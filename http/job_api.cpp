@@ -49,6 +49,19 @@ Response my_jobs(Database& database, const Caller& caller, std::map<std::string,
   return as_it_is(rows.str(0, 0));
 }
 
+constexpr std::string_view again_type = "invoice_reading_again";  // processing_jobs.job_type
+
+// What the caller of an order is told.
+Json accepted(const std::string& job, const std::string& task_id) {
+  return Json{{"job_id", job},
+              {"task_id", task_id},
+              {"status", "pending"},
+              {"websocket_room", "task_" + task_id},
+              {"links", Json{{"status", "/api/v1/invoices/" + job + "/status"},
+                             {"events", "/api/v1/invoices/" + job + "/events"},
+                             {"job", "/api/v1/jobs/my-jobs/" + job}}}};
+}
+
 }  // namespace
 
 std::optional<Json> job_state(Database& database, const Caller& caller, const std::string& id) {
@@ -94,21 +107,28 @@ Json order_document(Database& database, const DocumentOrder& order) {
   submission.priority = order.priority;
   const auto job = uuid4();
   submission.args = Json::array({order.source});
-  submission.kwargs = Json{{"options", Json{{"job_id", job},
-                                            {"file_name", order.file_name},
-                                            {"user_id", order.user_id},
-                                            {"upload_source", "http"}}}};
+  const bool again = !order.file_id.empty();
+  Json options = {
+      {"job_id", job}, {"file_name", order.file_name}, {"user_id", order.user_id}, {"upload_source", "http"}};
+  if (again) options["again"] = true;
+  submission.kwargs = Json{{"options", options}};
   database.run("SELECT ensure_user($1::uuid)", {order.user_id});
-  database.run("INSERT INTO processing_jobs (id, user_id, task_id, source) VALUES ($1, $2, $3, $4)",
-               {job, order.user_id, submission.id, order.source});
+  database.run(
+      "INSERT INTO processing_jobs (id, user_id, task_id, source, job_type, file_storage_id) VALUES "
+      "($1, $2, $3, $4, $5, $6)",
+      {job, order.user_id, submission.id, order.source,
+       again ? std::string(again_type) : "invoice_extraction", again ? SqlValue(order.file_id) : SqlValue()});
   enqueue(database, submission);
-  return Json{{"job_id", job},
-              {"task_id", submission.id},
-              {"status", "pending"},
-              {"websocket_room", "task_" + submission.id},
-              {"links", Json{{"status", "/api/v1/invoices/" + job + "/status"},
-                             {"events", "/api/v1/invoices/" + job + "/events"},
-                             {"job", "/api/v1/jobs/my-jobs/" + job}}}};
+  return accepted(job, submission.id);
+}
+
+std::optional<Json> reading_again(Database& database, const std::string& file_id) {
+  const auto rows = database.run(
+      "SELECT id, task_id FROM processing_jobs WHERE file_storage_id = $1 AND job_type = $2 AND status IN "
+      "('pending', 'running') ORDER BY created_at DESC LIMIT 1",
+      {file_id, std::string(again_type)});
+  if (rows.empty()) return std::nullopt;
+  return accepted(rows.str(0, 0), rows.str(0, 1));
 }
 
 Response unknown_job() { return problem(404, "unknown-id", "There is no such job"); }

@@ -25,7 +25,10 @@ struct DocumentOrder {
   std::string file_name;  // for people; may be empty
   std::string queue, user_id, traceparent;
   std::optional<int> priority;
+  std::string file_id;  // set: the file is known by this id, and read again although it made an invoice
 };
 Json order_document(Database& database, const DocumentOrder& order);
+// The order to read this file again that is not yet carried out, as its caller was told.
+std::optional<Json> reading_again(Database& database, const std::string& file_id);
 
 }  // namespace celeriac::http

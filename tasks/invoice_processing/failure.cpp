@@ -74,7 +74,7 @@ const std::vector<std::string>& document_failures() {
       "EmptyDocument",     "DocumentTooLarge",      "TooManyPages",     "UnsupportedDocument",
       "CorruptDocument",   "EncryptedDocument",     "ImageTooLarge",    "ImageTooSmall",
       "DecompressionBomb", "InvalidInvoiceXml",     "DocumentNotFound", "SourceRefused",
-      "TooManyLineItems",  "DocumentCrashesReader", "InfectedDocument"};
+      "TooManyLineItems",  "DocumentCrashesReader", "InfectedDocument", "InvoiceNotEditable"};
   return types;
 }
 

@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace celeriac {
 
@@ -31,6 +32,19 @@ std::optional<InvoiceIds> find_invoice(Database& database, const std::string& sh
 // are returned and nothing is written; when one is about to, this waits for it.
 InvoiceIds save_invoice(Database& database, const DocumentFile& file, const ExtractedInvoice& invoice,
                         std::chrono::milliseconds took);
+
+// What people corrected and another reading therefore left alone.
+struct KeptCorrections {
+  std::vector<std::string> fields;  // columns of the invoice
+  std::vector<int> lines;           // by their number; they are kept whole
+};
+
+// Replaces what was read of an invoice by another reading of its document: fields, lines, one more row of
+// invoice_extractions, a new follow-up. Call it inside a transaction; it waits for others that change the
+// invoice. Empty, and nothing is written, when the invoice was approved or handed on.
+std::optional<KeptCorrections> replace_reading(Database& database, const std::string& invoice_id,
+                                               const ExtractedInvoice& invoice,
+                                               std::chrono::milliseconds took);
 
 // {"invoice_id", "file_storage_id", "file_hash", "fields", "line_items", ...}: what
 // process_document returns, read back, so that every run of a document answers the same.

@@ -19,6 +19,7 @@ constexpr int log_warning = 3;  // spdlog's level
 
 struct ProcessOptions {
   std::string job_id, invoice_id, file_name, user_id, upload_source = "task";
+  bool again = false;
 };
 
 ProcessOptions read_options(const Json& json) {
@@ -26,6 +27,11 @@ ProcessOptions read_options(const Json& json) {
   if (json.is_null()) return options;
   if (!json.is_object()) throw BadArguments("process_document: options must be an object");
   for (const auto& [key, value] : json.items()) {
+    if (key == "again") {
+      if (!value.is_boolean()) throw BadArguments("process_document: option 'again' must be true or false");
+      options.again = value.get<bool>();
+      continue;
+    }
     std::string* target = key == "job_id"          ? &options.job_id
                           : key == "invoice_id"    ? &options.invoice_id
                           : key == "file_name"     ? &options.file_name
@@ -94,24 +100,10 @@ class Run {
     }
     const std::string bytes = receive();
     const std::string sha256 = sha256_hex(bytes);
-    Json result;
-    if (const auto known = find_invoice(database_, sha256)) {
-      result = database_.transaction([&] { return complete(*known, true); });
-    } else {
-      const auto began = JobRow::Clock::now();
-      scan(bytes);
-      const ExtractedInvoice invoice = extract(bytes);
-      report("save", 90, 100);
-      const DocumentFile file{store(bytes, invoice.mime_type), name_of(options_, source_),
-                              options_.upload_source, options_.user_id, options_.invoice_id};
-      const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(JobRow::Clock::now() - began);
-      context_.checkpoint();
-      result = database_.transaction([&] {
-        audit_as(database_, {context_.task(), "document processed", context_.task_id(), options_.user_id});
-        const InvoiceIds ids = save_invoice(database_, file, invoice, took);
-        return complete(ids, false);
-      });
-    }
+    const auto known = find_invoice(database_, sha256);
+    const Json result = known && options_.again ? read_again(bytes, *known)
+                        : known ? database_.transaction([&] { return complete(*known, true); })
+                                : read_first(bytes);
     send_validation(result.at("invoice_id"));
     report("completed", 100, 100);
     return result;
@@ -152,7 +144,39 @@ class Run {
     if (*found) throw invoice_error("InfectedDocument", clean_text(**found, 200));
   }
 
+  Json read_first(const std::string& bytes) {
+    const auto began = JobRow::Clock::now();
+    const ExtractedInvoice invoice = extract(bytes);
+    const DocumentFile file{store(bytes, invoice.mime_type), name_of(options_, source_),
+                            options_.upload_source, options_.user_id, options_.invoice_id};
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(JobRow::Clock::now() - began);
+    context_.checkpoint();
+    return database_.transaction([&] {
+      audit_as(database_, {context_.task(), "document processed", context_.task_id(), options_.user_id});
+      return complete(save_invoice(database_, file, invoice, took), false);
+    });
+  }
+
+  // Of several runs at once each waits for the one before it, and ends in the same rows.
+  Json read_again(const std::string& bytes, const InvoiceIds& ids) {
+    const auto began = JobRow::Clock::now();
+    const ExtractedInvoice invoice = extract(bytes);
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(JobRow::Clock::now() - began);
+    context_.checkpoint();
+    return database_.transaction([&] {
+      audit_as(database_, {context_.task(), "document read again", context_.task_id(), options_.user_id});
+      const auto kept = replace_reading(database_, ids.invoice_id, invoice, took);
+      if (!kept)
+        throw invoice_error(
+            "InvoiceNotEditable",
+            "the invoice was approved or handed on, and is not read again; correct its fields "
+            "instead, or process a corrected document");
+      return complete(ids, false, Json{{"fields", kept->fields}, {"lines", kept->lines}});
+    });
+  }
+
   ExtractedInvoice extract(const std::string& bytes) {
+    scan(bytes);
     report("extract", 10, 100);
     ExtractOptions options;
     options.max_bytes = config_.max_bytes;
@@ -172,6 +196,7 @@ class Run {
                                                   " line items; at most " + std::to_string(max_line_items) +
                                                   " are stored");
     }
+    report("save", 90, 100);
     return std::move(*invoice);
   }
 
@@ -180,8 +205,9 @@ class Run {
     return make_storage(config_.storage_root)->put(*reader, extension_of(mime_type), config_.max_bytes);
   }
 
-  Json complete(const InvoiceIds& ids, bool duplicate) {
+  Json complete(const InvoiceIds& ids, bool duplicate, const Json& kept = nullptr) {
     Json result = {{"status", "completed"}, {"job_id", job_.id()}, {"duplicate", duplicate}};
+    if (!kept.is_null()) result["kept"] = kept;
     result.update(read_invoice(database_, ids));
     job_.complete(ids.file_id, result, confidence_value(result.at("confidence")));
     return result;

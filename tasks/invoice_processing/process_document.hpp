@@ -31,7 +31,7 @@ struct ProcessingConfig {
 };
 
 // `source` is a path, file:///... or storage://...; `options` an object (or null) with any of
-// job_id, invoice_id, file_name, user_id, upload_source. Returns ids, fields, confidences; throws
+// job_id, invoice_id, file_name, user_id, upload_source, again. Returns ids, fields, confidences; throws
 // TaskError (docs/invoices.md lists the types).
 Json process_document(Context& context, const ProcessingConfig& config, const std::string& source,
                       const Json& options);

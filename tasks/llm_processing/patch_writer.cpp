@@ -47,17 +47,20 @@ Json parsed(std::string_view text) {
   return std::move(*json);
 }
 
+// What a person corrected stays.
 void write_column(Database& database, const std::string& invoice_id, const Patch& patch) {
   const auto write = [&](const Column& column) {
     if (column.field != patch.before.field) return;
     const std::string name(column.column);
     if (patch.before.line == 0) {
-      database.run("UPDATE invoices SET " + name + " = $2 WHERE id = $1",
-                   {invoice_id, column.value(patch.value)});
-    } else {
       database.run(
-          "UPDATE invoice_line_items SET " + name + " = $3 WHERE invoice_id = $1 AND line_number = $2",
-          {invoice_id, std::to_string(patch.before.line), column.value(patch.value)});
+          "UPDATE invoices SET " + name + " = $2 WHERE id = $1 AND '" + name + "' <> ALL (corrected_fields)",
+          {invoice_id, column.value(patch.value)});
+    } else {
+      database.run("UPDATE invoice_line_items SET " + name +
+                       " = $3 WHERE invoice_id = $1 AND line_number = $2 AND '" + name +
+                       "' <> ALL (corrected_fields)",
+                   {invoice_id, std::to_string(patch.before.line), column.value(patch.value)});
     }
   };
   if (patch.before.line == 0) {

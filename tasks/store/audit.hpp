@@ -13,6 +13,8 @@ struct AuditAuthor {
   std::string reason;   // shown to people
   std::string task_id;  // empty: no task
   std::string user_id;  // UUID of a row in users; empty: none
+  bool person =
+      false;  // fields that are changed are corrections: no later reading of the document changes them
 };
 
 // Holds until the end of the transaction that is open.

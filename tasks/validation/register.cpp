@@ -31,7 +31,7 @@ Json in_name_of(Context& context, const std::string& url, const std::string& per
                 Body body) try {
   Database& database = slot_database(url);
   return database.transaction([&] {
-    audit_as(database, {person, std::string(reason), context.task_id(), ""});
+    audit_as(database, {person, std::string(reason), context.task_id(), "", true});
     return body(database);
   });
 } catch (const DatabaseError& error) {

@@ -32,15 +32,17 @@ Json validate_invoice(Context& context, const ValidationConfig& config, const st
     audit_as(database, {context.task(), "validation", context.task_id(), ""});
     StoredInvoice invoice = collect_facts(database, invoice_id);
     Json verdict = read_verdict(database, invoice, config.rules);
-    if (!verdict.is_null()) return verdict;
+    if (!verdict.is_null() && invoice.status != InvoiceStatus::parsed) return verdict;
     auto checks = check_invoice(invoice.facts, config.rules);
-    if (config.rules.auto_resolve() && mend(database, context, invoice, checks)) {
+    if (verdict.is_null() && config.rules.auto_resolve() && mend(database, context, invoice, checks)) {
       invoice = collect_facts(database, invoice_id);
       verdict = read_verdict(database, invoice, config.rules);
-      if (!verdict.is_null()) return verdict;
       checks = check_invoice(invoice.facts, config.rules);
     }
-    record_verdict(database, invoice, config.rules, checks);
+    if (verdict.is_null())
+      record_verdict(database, invoice, config.rules, checks);
+    else
+      apply_verdict_again(database, invoice, config.rules, checks);
     return read_verdict(database, invoice, config.rules);
   });
 } catch (const DatabaseError& error) {

@@ -122,6 +122,16 @@ void record_verdict(Database& database, const StoredInvoice& invoice, const Rule
   move_invoice(database, invoice, passed);
 }
 
+void apply_verdict_again(Database& database, const StoredInvoice& invoice, const RuleSet& rules,
+                         const std::vector<Check>& checks) {
+  const Rows verdict = database.run(
+      "SELECT id FROM validations WHERE invoice_id = $1 AND rules_version = $2 AND input_digest = $3",
+      {invoice.id, rules.version(), invoice.digest});
+  record_exceptions(database, invoice, verdict.str(0, 0), checks);
+  record_duplicates(database, invoice, checks);
+  move_invoice(database, invoice, passes(checks, rules));
+}
+
 Json read_verdict(Database& database, const StoredInvoice& invoice, const RuleSet& rules) {
   const Rows rows = database.run(
       "SELECT v.passed, v.error_count, v.warning_count, i.status, v.checks_json,"

@@ -15,6 +15,11 @@ namespace celeriac {
 void record_verdict(Database& database, const StoredInvoice& invoice, const RuleSet& rules,
                     const std::vector<Check>& checks);
 
+// An invoice that was read again as what it was before: nothing new is judged, but its exceptions and its
+// state are what the earlier verdict made of them.
+void apply_verdict_again(Database& database, const StoredInvoice& invoice, const RuleSet& rules,
+                         const std::vector<Check>& checks);
+
 // What these rules said of this very data; null when they have not.
 Json read_verdict(Database& database, const StoredInvoice& invoice, const RuleSet& rules);
 

@@ -68,9 +68,11 @@ TEST_CASE("killed while reading") {
   CHECK(stage.sql("SELECT lost_runs FROM processing_jobs") == "1");
 }
 
-TEST_CASE("killed in the middle of the transaction") {
-  InvoiceStage stage;
-  const auto path = stage.document("%PDF one");
+namespace {
+
+// Kills a run of this message while it waits, within its transaction, for the insert of the lines.
+void kill_in_transaction(InvoiceStage& stage, const std::string& path, const std::string& task,
+                         const Json& options) {
   // The insert of the lines waits for a lock that this test holds.
   Database holder(stage.config.database_url);
   holder.script(
@@ -79,7 +81,7 @@ TEST_CASE("killed in the middle of the transaction") {
       "CREATE TRIGGER wait_here BEFORE INSERT ON invoice_line_items FOR EACH ROW EXECUTE FUNCTION "
       "wait_here();"
       "SELECT pg_advisory_lock(42)");
-  const pid_t slot = start([&] { stage.process(path, "t1"); });
+  const pid_t slot = start([&] { stage.process(path, task, options); });
   while (holder.run("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").text(0, 0) ==
          "0") {
     REQUIRE(::waitpid(slot, nullptr, WNOHANG) == 0);
@@ -88,9 +90,32 @@ TEST_CASE("killed in the middle of the transaction") {
   ::kill(slot, SIGKILL);
   REQUIRE(was_killed(slot));
   holder.script("SELECT pg_advisory_unlock(42); DROP TRIGGER wait_here ON invoice_line_items");
+}
+
+}  // namespace
+
+TEST_CASE("killed in the middle of the transaction") {
+  InvoiceStage stage;
+  const auto path = stage.document("%PDF one");
+  kill_in_transaction(stage, path, "t1", nullptr);
   stage.process(path, "t1");
   check_one_of_everything(stage);
   CHECK(stage.port.sent().size() == 1);
+}
+
+TEST_CASE("killed in the middle of reading again") {
+  InvoiceStage stage;
+  const auto path = stage.document("%PDF one");
+  const Json again = {{"again", true}};
+  stage.process(path, "t1");
+  kill_in_transaction(stage, path, "t2", again);
+  CHECK(stage.sql("SELECT count(*) FROM invoice_line_items") == "2");  // the first reading, untouched
+  stage.process(path, "t2", again);
+  CHECK(stage.sql(
+            "SELECT count(*) || ' ' || (SELECT count(*) FROM invoice_line_items) FROM invoice_extractions") ==
+        "2 2");
+  CHECK(stage.sql("SELECT count(*) FROM invoices WHERE validation_sent_at IS NULL") == "0");
+  CHECK(stage.port.sent().size() == 2);
 }
 
 TEST_CASE("killed between the commit and the follow-up") {

@@ -1,3 +1,4 @@
+#include "tasks/store/audit.hpp"
 #include "tests/tasks/process_fixture.hpp"
 #include "tests/tasks/store_database.hpp"
 
@@ -187,6 +188,129 @@ TEST_CASE("a broker that refuses the follow-up leaves it for the next delivery")
   CHECK(stage.port.sent().size() == 1);
   CHECK(stage.extractions == 1);
   CHECK(stage.sql("SELECT validation_sent_at IS NULL FROM invoices") == "f");
+}
+
+namespace {
+
+const Json again = {{"again", true}};
+
+// Another reading than sample_invoice's: one line less, another total.
+Extracted<ExtractedInvoice> better_reading(std::string_view, const ExtractOptions&) {
+  auto invoice = sample_invoice();
+  invoice.total_amount.value = "71.40";
+  invoice.subtotal.value = "60.00";
+  invoice.tax_amount.value = "11.40";
+  invoice.line_items.pop_back();
+  invoice.confidence = 0.99;
+  return invoice;
+}
+
+void as_a_person(InvoiceStage& stage, const std::string& statement) {
+  Database database(stage.config.database_url);
+  database.transaction([&] {
+    audit_as(database, {"anna", "corrected", "", "", true});
+    database.run(statement);
+    return 0;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("a document is read again when asked to, and judged anew") {
+  InvoiceStage stage;
+  const auto path = stage.document("%PDF one");
+  const Json first = stage.process(path, "t1");
+  stage.validate(first.at("invoice_id"));
+  stage.config.extract = better_reading;
+  const Json second = stage.process(path, "t2", again);
+  CHECK(second.at("invoice_id") == first.at("invoice_id"));
+  CHECK(second.at("duplicate") == false);
+  CHECK(second.at("fields").at("total_amount").at("value") == "71.40");
+  CHECK(second.at("validation_task_id") != first.at("validation_task_id"));
+  CHECK(second.at("kept") == Json{{"fields", Json::array()}, {"lines", Json::array()}});
+  CHECK(stage.sql("SELECT status || ' ' || total_amount || ' ' || confidence_score FROM invoices") ==
+        "PARSED 71.40 0.99");
+  CHECK(stage.sql("SELECT string_agg(line_number || '=' || line_total, ' ') FROM invoice_line_items") ==
+        "1=60.00");
+  CHECK(stage.sql("SELECT count(*) FROM invoice_extractions") == "2");
+  CHECK(stage.sql(
+            "SELECT count(*) FROM audit_log WHERE table_name = 'invoices' AND reason = 'document read again'"
+            " AND task_id = 't2' AND 'total_amount' = ANY (changed_fields)") == "1");
+  REQUIRE(stage.port.sent().size() == 2);
+  CHECK(stage.port.sent()[1].task_id == second.at("validation_task_id"));
+
+  // The message once more: its answer, and nothing is read.
+  stage.config.extract = nullptr;
+  CHECK(nlohmann::json(stage.process(path, "t2", again)) == nlohmann::json(second));
+  CHECK(stage.port.sent().size() == 2);
+  CHECK(stage.failure(path, "t3", {{"again", "yes"}}) == "TypeError");
+}
+
+TEST_CASE("read again as what it was, an invoice is what it was") {
+  InvoiceStage stage;
+  const auto path = stage.document("%PDF one");
+  const std::string id = stage.process(path, "t1").at("invoice_id");
+  const std::string state = stage.validate(id).at("status");
+  stage.process(path, "t2", again);
+  CHECK(stage.sql("SELECT status FROM invoices") == "PARSED");
+  CHECK(stage.validate(id).at("status") == state);
+  CHECK(stage.sql("SELECT count(*) FROM validations") == "1");
+}
+
+TEST_CASE("what people corrected survives another reading") {
+  InvoiceStage stage;
+  const auto path = stage.document("%PDF one");
+  stage.process(path, "t1");
+  as_a_person(stage, "UPDATE invoices SET po_number = 'PO-7', total_amount = 118.99");
+  as_a_person(stage, "UPDATE invoice_line_items SET quantity = 5 WHERE line_number = 2");
+  stage.config.extract = better_reading;
+  const Json result = stage.process(path, "t2", again);
+  CHECK(result.at("kept") == Json{{"fields", {"po_number", "total_amount"}}, {"lines", {2}}});
+  CHECK(stage.sql("SELECT po_number || ' ' || total_amount || ' ' || subtotal FROM invoices") ==
+        "PO-7 118.99 60.00");
+  CHECK(stage.sql("SELECT string_agg(line_number || '=' || quantity, ' ' ORDER BY line_number) FROM "
+                  "invoice_line_items") == "1=3 2=5");
+  CHECK(
+      stage.sql(
+          "SELECT count(*) FROM audit_log WHERE table_name = 'invoice_line_items' AND changed_by = 'anna'") ==
+      "1");
+  // Our own writers correct nothing in this sense.
+  CHECK(stage.sql("SELECT corrected_fields FROM invoices") == "{po_number,total_amount}");
+}
+
+TEST_CASE("an approved invoice is not read again") {
+  InvoiceStage stage;
+  const auto path = stage.document("%PDF one");
+  stage.process(path, "t1");
+  stage.sql("UPDATE invoices SET status = 'READY'");
+  stage.config.extract = better_reading;
+  CHECK(stage.failure(path, "t2", again) == "InvoiceNotEditable");
+  CHECK(stage.sql("SELECT status || ' ' || total_amount FROM invoices") == "READY 119.00");
+  CHECK(stage.sql("SELECT count(*) FROM invoice_line_items") == "2");
+  CHECK(stage.sql("SELECT status || ' ' || error_code FROM processing_jobs WHERE task_id = 't2'") ==
+        "failed InvoiceNotEditable");
+}
+
+TEST_CASE("many orders to read again at once leave one invoice") {
+  InvoiceStage stage;
+  const auto path = stage.document("%PDF one");
+  stage.process(path, "t0");
+  std::vector<std::thread> runs;
+  std::atomic<int> failures{0};
+  for (int i = 0; i < 6; ++i) {
+    runs.emplace_back([&, i] {
+      try {
+        stage.process(path, "again-" + std::to_string(i), again);
+      } catch (const std::exception&) {
+        ++failures;
+      }
+    });
+  }
+  for (auto& run : runs) run.join();
+  CHECK(failures == 0);
+  CHECK(stage.sql("SELECT count(*) FROM invoices") == "1");
+  CHECK(stage.sql("SELECT count(*) FROM invoice_line_items") == "2");
+  CHECK(stage.sql("SELECT count(*) FROM invoices WHERE validation_sent_at IS NULL") == "0");
 }
 
 TEST_CASE("a database that is away is a passing failure") {
