@@ -3,8 +3,18 @@ import os
 import time
 
 from celery import Celery
+from celery.app.control import Control
 
-app = Celery("flower", broker=os.environ["BROKER"], backend=os.environ["BACKEND"])
+
+class PatientControl(Control):
+    """Flower gives a worker one second to answer, and one that answers later has done it all the same."""
+
+    def broadcast(self, command, arguments=None, destination=None, connection=None, reply=False, timeout=1.0, **more):
+        patience = 60 if destination and reply else timeout  # it ends with the answer of those it was sent to
+        return super().broadcast(command, arguments, destination, connection, reply, patience, **more)
+
+
+app = Celery("flower", control=PatientControl, broker=os.environ["BROKER"], backend=os.environ["BACKEND"])
 app.conf.update(broker_connection_retry_on_startup=True, worker_send_task_events=True)
 
 

@@ -33,7 +33,7 @@ class Flower:
         request = urllib.request.Request(self.url + path, method=method,
                                          data=json.dumps(body).encode() if body is not None else None)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=90) as answer:
                 code, text = answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             code, text = error.code, error.read().decode()
@@ -49,13 +49,6 @@ class Flower:
         assert code == 200, "GET %s: %d %s" % (path, code, str(value)[:300])
         return value
 
-    def control(self, path):
-        """Flower waits one second for the worker's reply; on a busy machine it takes another attempt."""
-        def answered():
-            code, answer = self.ask("POST", path)
-            return None if "Unknown reason" in str(answer) else (code, answer)
-        return stage.wait_for(answered, 60, "an answer to " + path)
-
     def worker(self, node):
         return self.get("/api/workers?refresh=1&workername=" + node).get(node, {})
 
@@ -70,7 +63,7 @@ class Flower:
             seen[:] = [info]
             return info if code == 200 and info["state"] == state else None
         seen = []
-        return stage.wait_for(reached, 20, "Flower to see %s as %s: %s" % (task_id, state, seen))
+        return stage.wait_for(reached, 60, "Flower to see %s as %s: %s" % (task_id, state, seen))
 
 
 def shape(value, depth=3):
@@ -85,7 +78,7 @@ def shape(value, depth=3):
 def look(flower, kind):
     """Everything that Flower shows of a worker and its tasks, in one document."""
     node, seen = NODES[kind], {}
-    info = stage.wait_for(lambda: (lambda w: w if "stats" in w and "registered" in w else None)(flower.worker(node)), 30,
+    info = stage.wait_for(lambda: (lambda w: w if "stats" in w and "registered" in w else None)(flower.worker(node)), 60,
                           node)
     stats = info["stats"]
     seen["sections"] = sorted(set(info) - {"timestamp"})
@@ -107,16 +100,16 @@ def look(flower, kind):
     assert retried["retries"] == 2 and retried["retried"], retried
     seen["retry"] = shape(retried)
     later = flower.run(kind, "interop.add", [1, 1], countdown=3600)
-    waiting = stage.wait_for(lambda: flower.worker(node).get("scheduled"), 20, "the ETA")
+    waiting = stage.wait_for(lambda: flower.worker(node).get("scheduled"), 60, "the ETA")
     seen["scheduled"] = shape(waiting[0])
     flower.ask("POST", "/api/task/revoke/" + later)
-    stage.wait_for(lambda: later in flower.worker(node).get("revoked", []), 20, "the revoked id")
+    stage.wait_for(lambda: later in flower.worker(node).get("revoked", []), 60, "the revoked id")
     nap = flower.run(kind, "interop.nap", [60])
-    running = stage.wait_for(lambda: [t for t in flower.worker(node).get("active", []) if t["id"] == nap], 20, "the nap")
+    running = stage.wait_for(lambda: [t for t in flower.worker(node).get("active", []) if t["id"] == nap], 60, "the nap")
     seen["active"] = shape(running[0])
     flower.ask("POST", "/api/task/revoke/%s?terminate=true&signal=SIGKILL" % nap)
     seen["revoked"] = shape(flower.task(nap, "REVOKED"))
-    answers = [flower.control(path % {"node": node}) for path in (
+    answers = [flower.ask("POST", path % {"node": node}) for path in (
         "/api/worker/pool/grow/%(node)s?n=1", "/api/worker/pool/shrink/%(node)s?n=1",
         "/api/worker/pool/restart/%(node)s",
         "/api/task/rate-limit/interop.add?workername=%(node)s&ratelimit=10/m",
@@ -128,16 +121,8 @@ def look(flower, kind):
     # Errors have the same class; their words may be better.
     seen["control"] = [(code, re.sub(r'(ValueError\(").*', r"\1", re.sub(r"\S+@interop", "NODE", str(answer))))
                        for code, answer in answers]
-    row = [r for r in flower.get("/workers?json=1")["data"] if r["hostname"] == node][0]
-    assert row["status"] is True, row
-    seen["row"] = sorted(set(row))
     for page in ("/worker/" + node, "/task/" + added, "/tasks", "/workers", "/broker"):
         assert flower.ask("GET", page)[0] == 200, page
-    load = 'number_of_currently_executing_tasks{worker="%s"}' % node  # comes with a heartbeat
-    metrics = stage.wait_for(lambda: (lambda text: text if load in text else None)(flower.get("/metrics")), 20, load)
-    lines = [line for line in metrics.splitlines() if node in line]
-    seen["metrics"] = sorted({re.sub(r"\{.*", "", line) + " " + ",".join(re.findall(r'(?:task|type)="([^"]*)"', line))
-                              for line in lines if not line.startswith("#") and "_created" not in line})
     if options.screenshots:
         os.makedirs(options.screenshots, exist_ok=True)
         for name, page in (("worker", "/worker/" + node), ("task", "/task/" + added), ("failed", "/task/" + failed["uuid"]),
@@ -147,6 +132,15 @@ def look(flower, kind):
                             "--screenshot=%s/%s-%s.png" % (os.path.abspath(options.screenshots), name, kind),
                             flower.url + page], check=True, stderr=subprocess.DEVNULL)
     return seen
+
+
+def counted(flower, node):
+    """What Flower counts of a worker: one name for each kind of event that has come."""
+    row = next((row for row in flower.get("/workers?json=1")["data"] if row["hostname"] == node), {})
+    lines = [line for line in flower.get("/metrics").splitlines() if node in line]
+    metrics = {re.sub(r"\{.*", "", line) + " " + ",".join(re.findall(r'(?:task|type)="([^"]*)"', line))
+               for line in lines if not line.startswith("#") and "_created" not in line}
+    return {"status": row.get("status"), "row": sorted(row), "metrics": sorted(metrics)}
 
 
 def broker_page(flower, server):
@@ -176,6 +170,16 @@ with stage.Stage() as s:
     stage.wait_for(lambda: "ready." in s.log("python"), 60, "the Python worker")
     flower = Flower(s, environment, *more)
     seen = {kind: look(flower, kind) for kind in NODES}
+    # Events come when they come, a heartbeat every two seconds: the counters are compared once they have settled, if they do.
+    def counters():
+        for kind, node in NODES.items():
+            seen[kind].update(counted(flower, node))
+        beaten = "number_of_currently_executing" in str(seen["python"]["metrics"])
+        return beaten and seen["python"]["status"] and seen["python"] == seen["native"]
+    try:
+        stage.wait_for(counters, 60, "the same counters", every=0.5)
+    except AssertionError:
+        pass  # what differs is told below
     different = [key for key in seen["python"] if seen["python"][key] != seen["native"][key]]
     for key in different:
         print("%s\n  Python: %s\n  native: %s" % (key, seen["python"][key], seen["native"][key]))
