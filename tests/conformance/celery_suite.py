@@ -27,7 +27,7 @@ INI = "[pytest]\npython_classes = test_*\nxfail_strict = true\ntimeout_func_only
 ORDER = ["passed", "xfailed", "skipped", "failed", "not run"]
 
 
-def run_part(part, options, tree, command, rabbit, outcomes):
+def run_part(part, options, tree, command, rabbit, outcomes, broken):
     with Stage() as stage:
         server = stage.redis()
         broker = server.url()
@@ -60,7 +60,7 @@ def run_part(part, options, tree, command, rabbit, outcomes):
         except ProcessLookupError:
             pass
         if status not in (0, 1, 5) or not os.path.exists(report):
-            outcomes["part %d" % part] = ("failed", "pytest ended with %d: see %s" % (status, output.name))
+            broken.append("part %d: pytest ended with %d: see %s" % (part, status, output.name))
             return
         with open(report) as file:
             outcomes.update(json.load(file))
@@ -102,13 +102,13 @@ def main():
     run = [options.python, os.path.join(HERE, "python_worker.py")] if options.record else [os.path.abspath(options.worker)]
     command = run + ["--broker", "{broker}", "--result-backend", "{backend}", "-n", "{node}", "-c", "{concurrency}",
                      "-Q", "{queues}"]
-    outcomes = {}
+    outcomes, broken = {}, []
     with Stage() as shared:
         rabbit = shared.rabbit() if options.broker == "rabbitmq" else None
         for part in range(1, options.parts + 1) if rabbit else ():
             rabbit.add_vhost("part%d" % part)
             rabbit.trace("part%d" % part)  # the message tap reads it
-        threads = [threading.Thread(target=run_part, args=(part, options, tree, command, rabbit, outcomes))
+        threads = [threading.Thread(target=run_part, args=(part, options, tree, command, rabbit, outcomes, broken))
                    for part in range(1, options.parts + 1)]
         for thread in threads:
             thread.start()
@@ -118,6 +118,9 @@ def main():
     kinds = [kind for kind, _ in outcomes.values()]
     print(", ".join("%d %s" % (kinds.count(kind), kind) for kind in ORDER if kind in kinds))
     reference = os.path.join(HERE, "python-%s.txt" % options.kind)
+    if broken:
+        print("\n".join(sorted(broken)))
+        return 1
     if options.record:
         best = read_reference(reference) if os.path.exists(reference) else {}
         for test, (kind, _) in outcomes.items():

@@ -33,6 +33,9 @@ SETTINGS = ["task_acks_late", "task_default_queue", "task_reject_on_worker_lost"
             "result_extended", "result_expires", "worker_deduplicate_successful_tasks", "worker_prefetch_multiplier",
             "broker_heartbeat"]
 WORST = ["passed", "xfailed", "skipped", "failed"]
+# A limit on a test is meant for an embedded worker and results that announce themselves. A process has to be started anew
+# to forget, and a database is polled: there test_revoked_by_headers_complex_canvas takes 45 to 56 s of its 20, with either worker.
+PATIENCE = 5
 
 
 class OutsideWorker:
@@ -192,6 +195,10 @@ def pytest_collection_modifyitems(config, items):
     config.hook.pytest_deselected(items=[item for i, item in enumerate(items) if i % parts != part - 1])
     items[:] = items[part - 1::parts]
     for item in items:
+        limit = item.get_closest_marker("timeout")
+        if limit:
+            seconds = limit.args[0] if limit.args else limit.kwargs["timeout"]
+            item.add_marker(pytest.mark.timeout(seconds * PATIENCE), append=False)
         for place, reason in reasons.items():
             if item.nodeid.startswith(place):
                 item.add_marker(pytest.mark.skip(reason=reason))
