@@ -105,7 +105,14 @@ void Callbacks::consider(const Due& due) {
   const auto id = due.effect.payload.value("task_id", std::string());
   results_.fetch(id, [this, due, id](const Expected<std::optional<Json>>& meta) {
     --under_way_;
-    const Json* stored = meta && *meta ? &**meta : nullptr;
+    if (!meta) {  // nobody knows whether it has ended
+      spdlog::warn("callback {}: the result of task {} cannot be read: {}", due.effect.id, id,
+                   meta.error().what);
+      return settle([due, why = "the result cannot be read: " + meta.error().what](Database& database) {
+        postpone_effect(database, due.effect.id, why);
+      });
+    }
+    const Json* stored = *meta ? &**meta : nullptr;
     const auto document = state_document(id, due.task, stored);
     if (document.at("final").get<bool>()) return send(due.effect, document);
     settle([due](Database& database) {
@@ -113,7 +120,7 @@ void Callbacks::consider(const Due& due) {
         effect_failed(database, due.effect.id, std::string("the task has not ended within ") + longest_wait,
                       true);
       else
-        postpone_effect(database, due.effect.id);
+        postpone_effect(database, due.effect.id, "");
     });
   });
 }

@@ -72,14 +72,13 @@ std::vector<Json> due_deliveries(Database& database, int limit, int pause_second
   return out;
 }
 
-void postpone_effect(Database& database, const std::string& id) {
+void postpone_effect(Database& database, const std::string& id, std::string_view error) {
   database.run(
-      "UPDATE outbox SET attempts = attempts - 1, claimed_by = NULL, available_at = now() + "
-      "make_interval(secs "
-      "=> greatest(1, least(60, extract(epoch FROM now() - created_at) / 10))::double precision) WHERE id = "
-      "$1 "
-      "AND state = 'waiting'",
-      {id});
+      "UPDATE outbox SET attempts = attempts - 1, claimed_by = NULL, last_error = nullif($2, ''),"
+      " available_at = now() + make_interval(secs => greatest(1, least(60, extract(epoch FROM now() - "
+      "created_at)"
+      " / 10))::double precision) WHERE id = $1 AND state = 'waiting'",
+      {id, clean_text(error, 2000)});
 }
 
 void effect_sent(Database& database, const std::string& id) {

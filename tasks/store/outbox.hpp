@@ -42,7 +42,8 @@ std::vector<ClaimedEffect> claim_http_effects(Database& database, const std::str
 std::vector<ClaimedEffect> claim_callbacks(Database& database, const std::string& who, int limit,
                                            int lease_seconds);
 // Its time has not come: it is due again after a tenth of its age, a minute at most. No attempt is counted.
-void postpone_effect(Database& database, const std::string& id);
+// `error` is what an operator is shown; empty when there was none.
+void postpone_effect(Database& database, const std::string& id, std::string_view error);
 // The same for one; nothing when it is done or another has it.
 std::optional<ClaimedEffect> claim_effect(Database& database, const std::string& worker,
                                           const std::string& id, int lease_seconds);

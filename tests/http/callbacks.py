@@ -115,6 +115,21 @@ class Callbacks(FrontCase):
         self.told(receiver, task, 1)
         self.assertEqual(json.loads(receiver.seen[0][1])["error"]["exc_type"], "ValueError")
 
+    def test_a_result_that_cannot_be_read_is_asked_for_again_however_old(self):
+        receiver = self.receiver(200)
+        task = self.send(receiver)
+        self.redis.client.rpush("celery-task-meta-" + task, "no string")
+        self.sql("UPDATE outbox SET created_at = now() - interval '8 days' WHERE effect_key = 'callback:%s'" % task)
+
+        def looked():
+            self.hurry(task)
+            return self.row(task).startswith("waiting|0|the result cannot be read: ")
+        wait_for(looked, 30, "the failure to be kept with the callback", every=0.5)
+        self.redis.client.delete("celery-task-meta-" + task)
+        self.end(task)
+        self.told(receiver, task, 1)
+        wait_for(lambda: self.row(task).startswith("sent|"), 20, "the row to be settled")
+
     def test_who_is_gone_is_left_alone_until_somebody_says_so(self):
         receiver = self.receiver(410, 200)
         task = self.send(receiver)
