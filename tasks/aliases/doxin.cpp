@@ -3,6 +3,7 @@
 #include "protocol/base64.hpp"
 #include "tasks/aliases/register.hpp"
 #include "tasks/aliases/websocket_events.hpp"
+#include "tasks/maintenance/maintenance.hpp"
 #include "tasks/store/slot_database.hpp"
 #include "tasks/store/storage.hpp"
 #include "tasks/store/text_values.hpp"
@@ -117,8 +118,9 @@ Json answer(const Json& result, const std::string& filename, const std::string& 
       {"completed_at", milliseconds_now()}};
 }
 
-// An uploaded invoice becomes a task of its own, whose id is told; anything else is only acknowledged.
-Json webhook(Context& context, const Json& data, const std::string& task_id) {
+// An uploaded invoice becomes a task of its own, whose id is told; anything else is only acknowledged. The
+// same message delivered twice makes one task.
+Json webhook(Context& context, const AliasConfig& config, const Json& data, const std::string& task_id) {
   if (!data.is_object()) throw BadArguments("process_webhook_request_async: webhook_data must be an object");
   const auto text = [&](const char* name) {
     const auto found = data.find(name);
@@ -131,11 +133,14 @@ Json webhook(Context& context, const Json& data, const std::string& task_id) {
       return {{"task_id", task_id}, {"success", false}, {"error", "invoice_uploaded without blob_url"}};
     const Json options = {{"auto_save", data.value("auto_save", Json(true))},
                           {"confidence_threshold", data.value("confidence_threshold", Json(0.8))}};
-    SendOptions send;
-    send.queue = "celery";
-    result["celery_task_id"] = context.send(
-        "process_invoice_image_async", Json::array({text("blob_url"), text("filename"), task_id, options}),
-        Json::object(), send);
+    const Effect next = {
+        "webhook:" + context.task_id(),
+        "task",
+        "process_invoice_image_async",
+        {{"args", Json::array({text("blob_url"), text("filename"), task_id, options})}, {"queue", "celery"}}};
+    result["celery_task_id"] = with_database(config.processing.database_url, [&](Database& database) {
+      return send_once(context, database, next);
+    });
     result["message"] = "the invoice was queued";
   } else {
     result["message"] = "nothing is done for webhooks of this type";
@@ -241,8 +246,8 @@ void register_doxin_names(App& app, const AliasConfig& config) {
   options.defaults = {};
   app.task(
       "process_webhook_request_async",
-      [](Context& context, const Json& data, const std::string& task_id) {
-        return webhook(context, data, task_id);
+      [config](Context& context, const Json& data, const std::string& task_id) {
+        return webhook(context, config, data, task_id);
       },
       std::move(options));
 }

@@ -17,22 +17,33 @@ void send_task(Context& context, const ClaimedEffect& effect) {
                effect.payload.value("kwargs", Json::object()), options);
 }
 
+// False when it failed; that is kept with it.
+bool carry_out(Context& context, Database& database, const ClaimedEffect& effect) {
+  try {
+    if (effect.kind != "task") throw TaskError("ValueError", "nobody here carries out '" + effect.kind + "'");
+    send_task(context, effect);
+    effect_sent(database, effect.id);
+    return true;
+  } catch (const TaskError& error) {
+    effect_failed(database, effect.id, error.what(), error.info().type == "ValueError");
+    return false;
+  }
+}
+
 }  // namespace
+
+std::string send_once(Context& context, Database& database, const Effect& effect) {
+  auto id = add_effect(database, effect);
+  if (const auto claimed = claim_effect(database, context.hostname(), id, lease_seconds))
+    carry_out(context, database, *claimed);
+  return id;
+}
 
 Json relay_outbox(Context& context, Database& database, int limit) {
   int sent = 0, failed = 0;
   for (const auto& effect : claim_effects(database, context.hostname(), limit, lease_seconds)) {
     context.checkpoint();
-    try {
-      if (effect.kind != "task")
-        throw TaskError("ValueError", "nobody here carries out '" + effect.kind + "'");
-      send_task(context, effect);
-      effect_sent(database, effect.id);
-      ++sent;
-    } catch (const TaskError& error) {
-      ++failed;
-      effect_failed(database, effect.id, error.what(), error.info().type == "ValueError");
-    }
+    ++(carry_out(context, database, effect) ? sent : failed);
   }
   for (const Json& delivery : due_deliveries(database, limit, delivery_pause_seconds)) {
     SendOptions options;

@@ -4,6 +4,7 @@
 
 #include "protocol/json.hpp"
 #include "tasks/store/database.hpp"
+#include "tasks/store/outbox.hpp"
 #include "tasks/store/storage.hpp"
 #include "worker/context.hpp"
 
@@ -24,6 +25,10 @@ Json cleanup_temp_files(Database& database, Storage& storage, int hours_to_keep)
 // Jobs whose process vanished without a word are marked failed, approvals past their time expired, stale
 // exports made due again. {"lost_jobs", "lost_exports", "expired_approvals"}.
 Json mend(Database& database);
+
+// Sends the task that `effect` names, once for its key however often this is called, and answers the task's
+// id. One that cannot be sent now is left to relay_outbox.
+std::string send_once(Context& context, Database& database, const Effect& effect);
 
 // Carries out effects that are due. {"sent", "failed", "waiting"}.
 Json relay_outbox(Context& context, Database& database, int limit);

@@ -265,6 +265,14 @@ def aliases(house):
     result = house.call("process_webhook_request_async", hook, "hook-1", app=house.doxin)
     read = house.doxin.AsyncResult(result["celery_task_id"]).get(timeout=180)
     assert read["task_id"] == "hook-1" and read["structured_data"]["invoice_number"] == "DX-2", read
+    made = set()
+    for _ in range(2):  # the same message once more, after the first has been answered and forgotten
+        again = house.doxin.send_task("process_webhook_request_async", [hook, "hook-1"], task_id="delivered-twice")
+        made.add(again.get(timeout=180)["celery_task_id"])
+        again.forget()
+    assert len(made) == 1, made
+    sent = house.one("SELECT state, attempts FROM outbox WHERE effect_key = 'webhook:delivered-twice'")
+    assert sent == ("sent", 1), sent
     result = house.call("process_webhook_request_async", {"type": "other"}, "hook-2", app=house.doxin)
     assert set(result) == {"task_id", "webhook_type", "webhook_data", "message", "completed_at"}, result
     result = house.call("process_text_analysis_async", "Invoice 7", "summary", "text-1", {}, app=house.doxin)
