@@ -9,14 +9,14 @@ target_link_libraries(celeriac_backend_conformance PUBLIC celeriac_queues doctes
 celeriac_test(redis_backend_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/redis_backend_test.cpp
   LIBS celeriac_backend_conformance celeriac_queues celeriac_test_redis LABELS redis TIMEOUT 300)
 celeriac_test(postgres_connection_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/postgres_connection_test.cpp
-  LIBS celeriac_queues celeriac_postgres_server LABELS postgres TIMEOUT 300)
+  LIBS celeriac_queues celeriac_postgres_server LABELS postgres threads TIMEOUT 300)
 celeriac_test(postgres_backend_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/postgres_backend_test.cpp
   LIBS celeriac_backend_conformance celeriac_queues celeriac_postgres_server LABELS postgres TIMEOUT 300)
 celeriac_test(multi_backend_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/multi_backend_test.cpp
   LIBS celeriac_backend_conformance celeriac_queues celeriac_test_redis celeriac_postgres_server
-  LABELS redis postgres TIMEOUT 300)
+  LABELS redis postgres threads TIMEOUT 300)
 celeriac_test(django_backend_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/django_backend_test.cpp
-  LIBS celeriac_backend_conformance celeriac_queues celeriac_postgres_server LABELS postgres interop TIMEOUT 300)
+  LIBS celeriac_backend_conformance celeriac_queues celeriac_postgres_server LABELS postgres interop threads TIMEOUT 300)
 set_tests_properties(django_backend_test PROPERTIES SKIP_REGULAR_EXPRESSION "no Django, not tried")
 celeriac_test(sqlite_backend_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/sqlite_backend_test.cpp
   LIBS celeriac_backend_conformance celeriac_queues PkgConfig::sqlite3 TIMEOUT 240)
