@@ -343,7 +343,8 @@ std::vector<SettingInfo> build_table() {
                                       "uploads an hour for each caller; 0: no limit (not in Celery)"),
       row<&S::http_callback_hosts>(
           http, "http_callback_hosts",
-          "hosts that may be called back when a task has ended; * is any (not in Celery)"),
+          "hosts that may be called back when a task has ended, and documents fetched from that are not "
+          "public; * is any (not in Celery)"),
       row<&S::http_callback_key>(http, "http_callback_key",
                                  "signs callbacks, at least 32 bytes (not in Celery)"),
 
@@ -387,7 +388,9 @@ std::vector<SettingInfo> build_table() {
       row<&S::email_accounts>(mail, "email_accounts",
                               "name to imaps://user:password@host/folder or gmail://address?..."),
       row<&S::email_trusted_senders>(mail, "email_trusted_senders", "addresses, domains and *.domains"),
-      row<&S::email_quota_url>(mail, "email_quota_url", "Redis that counts Gmail's quota for all workers"),
+      row<&S::email_quota_url>(
+          mail, "email_quota_url",
+          "Redis that counts Gmail's quota, and knows of mail and model servers that fail, for all workers"),
   };
 }
 

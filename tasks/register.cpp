@@ -3,6 +3,7 @@
 #include "tasks/aliases/register.hpp"
 #include "tasks/dead_letters/register.hpp"
 #include "tasks/email_processing/tasks.hpp"
+#include "tasks/engines/redis.hpp"
 #include "tasks/export/register.hpp"
 #include "tasks/extraction/invoice.hpp"
 #include "tasks/invoice_processing/process_document.hpp"
@@ -26,8 +27,20 @@ Price read_price(const std::string& text) {
   return {std::stod(text.substr(0, slash)), std::stod(text.substr(slash + 1))};
 }
 
+// Empty: breakers are each process's own.
+Expected<std::string> breaker_url(const Settings& settings) {
+  if (settings.email_quota_url.empty()) return std::string();
+  try {
+    RedisConnection connects_later(settings.email_quota_url);
+    return settings.email_quota_url;
+  } catch (const std::invalid_argument& error) {
+    return unexpected(std::string("email_quota_url: ") + error.what());
+  }
+}
+
 LlmConfig llm_config(const Settings& settings) {
   LlmConfig config;
+  config.circuit_breaker_url = breaker_url(settings).value_or("");
   config.database_url = settings.database_url;
   config.provider = settings.llm_provider;
   config.base_url = settings.llm_base_url;
@@ -67,9 +80,14 @@ void register_all(App& app, const Settings& settings) {
   }
   register_invoice_processing(app, processing);
   register_validation(app, validation);
-  const AliasConfig aliases{processing, validation, settings.websocket_events_url, settings.export_endpoints};
+  AliasConfig aliases{processing, validation, settings.websocket_events_url, settings.export_endpoints};
+  aliases.document_hosts = settings.http_callback_hosts;
+  aliases.gmail_configured = !settings.email_quota_url.empty();
+  aliases.senders_are_checked = !settings.email_trusted_senders.empty();
   register_ap_intake_names(app, aliases);
   register_ap_email_names(app, aliases);
+  register_ap_ingestion_names(app, aliases);
+  register_outside_names(app, aliases);
   register_doxin_names(app, aliases);
   register_export(app, {settings.database_url, settings.storage_root, settings.export_endpoints});
   register_dead_letters(app, settings.database_url);
@@ -80,13 +98,16 @@ void register_all(App& app, const Settings& settings) {
   email.storage_root = settings.storage_root;
   email.accounts = settings.email_accounts;
   email.quota_url = settings.email_quota_url;
+  email.circuit_breaker_url = breaker_url(settings).value_or("");
   email.rules.trusted_senders = settings.email_trusted_senders;
   register_email_processing(app, std::move(email));
 }
 
 std::string application_fault(const Settings& settings) {
   const auto rules = RuleSet::load(settings.validation_rules);
-  return rules ? std::string() : "validation_rules: " + rules.error().what;
+  if (!rules) return "validation_rules: " + rules.error().what;
+  const auto breakers = breaker_url(settings);
+  return breakers ? std::string() : breakers.error().what;
 }
 
 }  // namespace celeriac

@@ -71,10 +71,11 @@ Json cleanup_emails(Database& database, int days_to_keep) {
           {"cleaned_at", naive_now(database)}};
 }
 
-Json email_health(Database& database, const std::string& storage_root) {
+// What the settings say; whether Gmail itself answers, a poll finds out.
+Json email_health(Database& database, const AliasConfig& config) {
   bool storage = true;
   try {
-    make_storage(storage_root)->exists("storage://temp/health-check");
+    make_storage(config.processing.storage_root)->exists("storage://temp/health-check");
   } catch (const StorageError&) {
     storage = false;
   }
@@ -82,9 +83,10 @@ Json email_health(Database& database, const std::string& storage_root) {
   return {{"status", "success"},
           {"services",
            {{"status", storage ? "healthy" : "unhealthy"},
-            {"gmail_service_configured", true},  // credentials come with each message
+            {"gmail_service_configured", config.gmail_configured},
             {"storage_service_available", storage},
-            {"security_validation_enabled", true},
+            {"security_validation_enabled",
+             config.senders_are_checked || !config.processing.virus_scan_url.empty()},
             {"timestamp", time}}},
           {"checked_at", time}};
 }
@@ -92,7 +94,7 @@ Json email_health(Database& database, const std::string& storage_root) {
 }  // namespace
 
 void register_ap_email_names(App& app, const AliasConfig& config) {
-  const std::string url = config.processing.database_url, root = config.processing.storage_root;
+  const std::string url = config.processing.database_url;
   app.task(
       "app.workers.email_tasks.process_email_attachment",
       [config](Context& context, const std::string& email_id, const Json& data, const Json& user_id) {
@@ -109,8 +111,9 @@ void register_ap_email_names(App& app, const AliasConfig& config) {
       email_options({"days_to_keep"}, {{"days_to_keep", 30}}, 300));
   app.task(
       "app.workers.email_tasks.health_check_email_services",
-      [url, root](Context&) {
-        return with_database(url, [&](Database& database) { return email_health(database, root); });
+      [config](Context&) {
+        return with_database(config.processing.database_url,
+                             [&](Database& database) { return email_health(database, config); });
       },
       email_options({}, Json::object(), 120));
 }

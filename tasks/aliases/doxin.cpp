@@ -1,6 +1,7 @@
 // process_invoice_image_async: a document in the message, progress over websocket_events; and what webhooks
 // bring. process_text_analysis_async is in tasks/llm_processing.
 #include "protocol/base64.hpp"
+#include "tasks/aliases/fetch_document.hpp"
 #include "tasks/aliases/register.hpp"
 #include "tasks/aliases/websocket_events.hpp"
 #include "tasks/maintenance/maintenance.hpp"
@@ -38,8 +39,6 @@ ImageOptions read_options(const Json& json) {
 
 // Base64, plain or as a data: URL.
 std::string document_bytes(const std::string& data) {
-  if (data.starts_with("http://") || data.starts_with("https://"))
-    throw invoice_error("SourceRefused", "documents are taken from the message, not from another server");
   std::string_view text = data;
   if (text.starts_with("data:")) {
     const auto comma = text.find(',');
@@ -177,7 +176,10 @@ class ImageRun {
  private:
   Json process(const std::string& data) {
     stage("fetch", "Fetching the document");
-    const std::string bytes = document_bytes(data);
+    const bool elsewhere = data.starts_with("http://") || data.starts_with("https://");
+    const std::string bytes = elsewhere
+                                  ? fetch_document(context_, config_.processing, config_.document_hosts, data)
+                                  : document_bytes(data);
     const auto storage = make_storage(config_.processing.storage_root);
     const auto reader = read_memory(bytes);
     const auto stored = storage->put(*reader, "", config_.processing.max_bytes);

@@ -9,6 +9,7 @@
 #include "worker/app.hpp"
 
 #include <string>
+#include <vector>
 
 namespace celeriac {
 
@@ -17,10 +18,16 @@ struct AliasConfig {
   ValidationConfig validation;
   std::string websocket_events_url;  // empty: no events
   ExportEndpoints export_endpoints = {};
+  std::vector<std::string> document_hosts = {};  // fetched from although their address is private; "*" is any
+  bool gmail_configured = false;                 // email_quota_url is set: credentials come with each message
+  bool senders_are_checked = false;              // email_trusted_senders names some
 };
 
-void register_ap_intake_names(App& app, const AliasConfig& config);  // app.workers.*
-void register_ap_email_names(App& app, const AliasConfig& config);   // app.workers.email_tasks.*
-void register_doxin_names(App& app, const AliasConfig& config);      // process_invoice_image_async, ...
+void register_ap_intake_names(App& app, const AliasConfig& config);     // app.workers.*
+void register_ap_email_names(App& app, const AliasConfig& config);      // app.workers.email_tasks.*
+void register_ap_ingestion_names(App& app, const AliasConfig& config);  // app.workers.ingestion_tasks.*
+// Approved exports, ERP systems, QuickBooks, service levels, reports; tasks.generate_report, ...
+void register_outside_names(App& app, const AliasConfig& config);
+void register_doxin_names(App& app, const AliasConfig& config);  // process_invoice_image_async, ...
 
 }  // namespace celeriac

@@ -55,11 +55,11 @@ std::vector<std::string> ids_of(const Json& list, const char* key) {
 
 }  // namespace
 
-GmailMailbox::GmailMailbox(GmailAccount account, QuotaLedger& ledger, CircuitBreaker& breaker,
+GmailMailbox::GmailMailbox(GmailAccount account, QuotaLedger& ledger, SharedBreakers& breakers,
                            Cancelled cancelled)
     : account_(std::move(account)),
       ledger_(ledger),
-      breaker_(breaker),
+      breakers_(breakers),
       cancelled_(std::move(cancelled)),
       token_(account_.credentials) {
   const std::string name = uuid4();
@@ -105,7 +105,7 @@ GmailMailbox::Answer GmailMailbox::call(const std::string& method, const std::st
                                         const Json& body) {
   bool refreshed = false;
   for (int attempt = 0;; ++attempt) {
-    if (const auto open = breaker_.wait_before_call(std::chrono::steady_clock::now())) {
+    if (const auto open = breakers_.wait_before_call(account_.api)) {
       EmailError error(EmailFailureKind::unavailable, "Gmail is left alone after failures");
       error.retry_after = *open;
       throw error;
@@ -126,15 +126,15 @@ GmailMailbox::Answer GmailMailbox::call(const std::string& method, const std::st
     auto kind = EmailFailureKind::unavailable;
     if (!result) {
       why = result.error().message;
-      breaker_.failed(std::chrono::steady_clock::now());
+      breakers_.failed(account_.api);
     } else {
       Answer answer{result->status, parse_json(result->body).value_or(Json(nullptr))};
       const std::string reason = reason_of(answer.body);
       why = "Gmail answered " + std::to_string(answer.status) + " " + clean_text(reason, 100);
       if (answer.status >= 500) {
-        breaker_.failed(std::chrono::steady_clock::now());
+        breakers_.failed(account_.api);
       } else {
-        breaker_.succeeded();
+        breakers_.succeeded(account_.api);
         if (answer.status == 401) {
           token_.expired();
           if (refreshed) throw EmailError(EmailFailureKind::auth, why);

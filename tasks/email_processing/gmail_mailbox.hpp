@@ -8,8 +8,8 @@
 #include "tasks/email_processing/mailbox.hpp"
 #include "tasks/email_processing/oauth.hpp"
 #include "tasks/email_processing/quota.hpp"
-#include "tasks/engines/circuit_breaker.hpp"
 #include "tasks/engines/http.hpp"
+#include "tasks/engines/shared_breakers.hpp"
 
 #include <memory>
 
@@ -24,8 +24,8 @@ struct GmailAccount {
 
 class GmailMailbox : public Mailbox {
  public:
-  // `ledger` and `breaker` outlive it.
-  GmailMailbox(GmailAccount account, QuotaLedger& ledger, CircuitBreaker& breaker, Cancelled cancelled);
+  // `ledger` and `breakers` outlive it.
+  GmailMailbox(GmailAccount account, QuotaLedger& ledger, SharedBreakers& breakers, Cancelled cancelled);
   ~GmailMailbox() override;
 
   std::string provider() const override { return "gmail"; }
@@ -50,7 +50,7 @@ class GmailMailbox : public Mailbox {
 
   const GmailAccount account_;
   QuotaLedger& ledger_;
-  CircuitBreaker& breaker_;
+  SharedBreakers& breakers_;
   Cancelled cancelled_;
   AccessToken token_;
   std::string connection_;  // its name in the ledger

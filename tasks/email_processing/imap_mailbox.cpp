@@ -52,8 +52,8 @@ std::string quoted(const std::string& text) {
 
 }  // namespace
 
-ImapMailbox::ImapMailbox(const Url& url, Cancelled cancelled)
-    : user_(url.user), password_(url.password), cancelled_(std::move(cancelled)) {
+ImapMailbox::ImapMailbox(const Url& url, SharedBreakers& breakers, Cancelled cancelled)
+    : user_(url.user), password_(url.password), breakers_(breakers), cancelled_(std::move(cancelled)) {
   const std::string folder = url.path.size() > 1 ? url.path.substr(1) : "INBOX";
   if (folder.find_first_of("\r\n") != std::string::npos || url.user.empty())
     throw EmailError(EmailFailureKind::not_configured,
@@ -66,6 +66,11 @@ ImapMailbox::ImapMailbox(const Url& url, Cancelled cancelled)
 }
 
 HttpResult ImapMailbox::ask(const std::string& path, const std::string& command) {
+  if (const auto open = breakers_.wait_before_call(server_)) {
+    EmailError error(EmailFailureKind::unavailable, shown_url(server_) + " is left alone after failures");
+    error.retry_after = *open;
+    throw error;
+  }
   HttpRequest request;
   request.url = server_ + path;
   request.imap_command = command;
@@ -73,7 +78,16 @@ HttpResult ImapMailbox::ask(const std::string& path, const std::string& command)
   (bearer_ ? request.bearer : request.password) = password_;
   request.deadline = std::chrono::minutes(5);
   request.max_body = MailLimits().max_message;
-  return http_fetch(std::move(request), cancelled_);
+  HttpResult result = http_fetch(std::move(request), cancelled_);
+  // Refusing a login, a folder or a large message, it is there.
+  const auto kind = result ? HttpFailure::login : result.error().kind;
+  const bool away = kind == HttpFailure::unreachable || kind == HttpFailure::tls ||
+                    kind == HttpFailure::timeout || kind == HttpFailure::cut;
+  if (away)
+    breakers_.failed(server_);
+  else if (kind != HttpFailure::stopped)
+    breakers_.succeeded(server_);
+  return result;
 }
 
 std::string ImapMailbox::uid_validity() {

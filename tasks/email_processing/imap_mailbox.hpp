@@ -4,6 +4,7 @@
 #include "config/url.hpp"
 #include "tasks/email_processing/mailbox.hpp"
 #include "tasks/engines/http.hpp"
+#include "tasks/engines/shared_breakers.hpp"
 
 namespace celeriac {
 
@@ -11,7 +12,8 @@ class ImapMailbox : public Mailbox {
  public:
   // imap://user:password@host:port/Folder or imaps://...; without a folder INBOX. "?auth=bearer" sends the
   // password as an OAuth2 access token.
-  ImapMailbox(const Url& url, Cancelled cancelled);
+  // `breakers` outlive it.
+  ImapMailbox(const Url& url, SharedBreakers& breakers, Cancelled cancelled);
 
   std::string provider() const override { return "imap"; }
   std::vector<std::string> list(int days, std::size_t most,
@@ -27,6 +29,7 @@ class ImapMailbox : public Mailbox {
   std::string folder_;  // as in a URL
   std::string quoted_folder_, user_, password_;
   bool bearer_ = false;
+  SharedBreakers& breakers_;
   Cancelled cancelled_;
 };
 

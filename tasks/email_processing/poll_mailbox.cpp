@@ -87,11 +87,6 @@ QuotaLedger& slot_ledger(const EmailConfig& config) {
   return *ledger;
 }
 
-CircuitBreaker& slot_breaker(const std::string& server) {
-  thread_local std::map<std::string, CircuitBreaker> breakers;
-  return breakers.try_emplace(server, CircuitBreaker(CircuitBreaker::Options{})).first->second;
-}
-
 Cancelled cancelled_by(Context& context) {
   return [&context] { return context.soft_limit_exceeded(); };
 }
@@ -165,9 +160,8 @@ Totals poll(Context& context, const EmailConfig& config, const std::string& acco
 }
 
 std::unique_ptr<GmailMailbox> open_gmail(Context& context, const EmailConfig& config, GmailAccount account) {
-  CircuitBreaker& breaker = slot_breaker(account.api);
-  return std::make_unique<GmailMailbox>(std::move(account), slot_ledger(config), breaker,
-                                        cancelled_by(context));
+  return std::make_unique<GmailMailbox>(std::move(account), slot_ledger(config),
+                                        shared_breakers(config.circuit_breaker_url), cancelled_by(context));
 }
 
 // The account whose owner's credentials came with the message.
@@ -197,7 +191,7 @@ Json poll_mailbox(Context& context, const EmailConfig& config, const std::string
   if (url.scheme == "gmail")
     return summary(account,
                    poll(context, config, account, *open_gmail(context, config, gmail_account(url)), taken));
-  ImapMailbox mailbox(url, cancelled_by(context));
+  ImapMailbox mailbox(url, shared_breakers(config.circuit_breaker_url), cancelled_by(context));
   return summary(account, poll(context, config, account, mailbox, taken));
 }
 

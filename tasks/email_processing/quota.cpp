@@ -1,12 +1,6 @@
 #include "tasks/email_processing/quota.hpp"
 
-#include "config/url.hpp"
-
-#include <hiredis/hiredis.h>
-#include <sys/time.h>
-
 #include <algorithm>
-#include <charconv>
 
 namespace celeriac {
 namespace {
@@ -41,8 +35,6 @@ redis.call('EXPIRE', KEYS[1], tonumber(ARGV[3]))
 return 1
 )lua";
 
-constexpr timeval patience{3, 0};
-
 std::string key(const std::string& what, const std::string& user) {
   return "celeriac:email:" + what + (user.empty() ? "" : ":" + user);
 }
@@ -52,73 +44,23 @@ std::string today() {
   return std::to_string(days.time_since_epoch().count());
 }
 
-struct FreeReply {
-  void operator()(redisReply* reply) const noexcept { freeReplyObject(reply); }
-};
+RedisConnection connection(const std::string& url) try {
+  return RedisConnection(url);
+} catch (const std::invalid_argument& error) {
+  throw EmailError(
+      EmailFailureKind::not_configured,
+      std::string("email_quota_url: Gmail's quota is counted there for all workers; it ") + error.what());
+}
 
 }  // namespace
 
-struct QuotaLedger::Reply {
-  std::unique_ptr<redisReply, FreeReply> value;
-  long long number() const { return value->integer; }
-};
+QuotaLedger::QuotaLedger(const std::string& url, QuotaLimits limits)
+    : limits_(limits), redis_(connection(url)) {}
 
-void QuotaLedger::Close::operator()(redisContext* connection) const noexcept { redisFree(connection); }
-
-QuotaLedger::QuotaLedger(const std::string& url, QuotaLimits limits) : limits_(limits) {
-  const auto parsed = parse_url(url);
-  if (!parsed || parsed->scheme != "redis")
-    throw EmailError(
-        EmailFailureKind::not_configured,
-        "email_quota_url must be a redis:// address: Gmail's quota is counted there for all workers");
-  host_ = parsed->host.empty() ? "127.0.0.1" : parsed->host;
-  port_ = parsed->port ? parsed->port : 6379;
-  user_ = parsed->user;
-  password_ = parsed->password;
-  shown_ = parsed->display();
-  const std::string path = parsed->path.size() > 1 ? parsed->path.substr(1) : "0";
-  const auto [end, error] = std::from_chars(path.data(), path.data() + path.size(), db_);
-  if (error != std::errc() || end != path.data() + path.size() || db_ < 0)
-    throw EmailError(EmailFailureKind::not_configured,
-                     "email_quota_url: '" + path + "' is no database number");
-}
-
-QuotaLedger::~QuotaLedger() = default;
-
-void QuotaLedger::open() {
-  connection_.reset(redisConnectWithTimeout(host_.c_str(), port_, patience));
-  if (!connection_ || connection_->err) {
-    const std::string why = connection_ ? connection_->errstr : "out of memory";
-    connection_.reset();
-    throw EmailError(EmailFailureKind::unavailable, shown_ + ": " + why);
-  }
-  redisSetTimeout(connection_.get(), patience);
-  std::vector<std::string> login = {"AUTH"};
-  if (!user_.empty()) login.push_back(user_);
-  login.push_back(password_);
-  if (!password_.empty()) run(login);
-  if (db_ != 0) run({"SELECT", std::to_string(db_)});
-}
-
-QuotaLedger::Reply QuotaLedger::run(const std::vector<std::string>& command) {
-  if (!connection_) open();
-  std::vector<const char*> words;
-  std::vector<std::size_t> sizes;
-  for (const auto& word : command) {
-    words.push_back(word.data());
-    sizes.push_back(word.size());
-  }
-  Reply reply{std::unique_ptr<redisReply, FreeReply>(static_cast<redisReply*>(
-      redisCommandArgv(connection_.get(), static_cast<int>(words.size()), words.data(), sizes.data())))};
-  std::string why;
-  if (!reply.value) {
-    why = connection_->errstr;
-    connection_.reset();
-  } else if (reply.value->type == REDIS_REPLY_ERROR) {
-    why.assign(reply.value->str, reply.value->len);
-  }
-  if (!why.empty()) throw EmailError(EmailFailureKind::unavailable, shown_ + ": " + why);
-  return reply;
+RedisReply QuotaLedger::run(const std::vector<std::string>& command) try {
+  return redis_.run(command);
+} catch (const RedisAway& away) {
+  throw EmailError(EmailFailureKind::unavailable, away.what());
 }
 
 std::optional<std::chrono::milliseconds> QuotaLedger::take(const std::string& user, int units) {
@@ -126,7 +68,7 @@ std::optional<std::chrono::milliseconds> QuotaLedger::take(const std::string& us
       run({"EVAL", take_script, "3", key("bucket", user), key("day", today()), key("pause", user),
            std::to_string(std::min(units, limits_.units_per_second)),
            std::to_string(limits_.units_per_second), std::to_string(limits_.units_per_day)})
-          .number();
+          .number;
   if (wait == 0) return std::nullopt;
   if (wait > 0) return std::chrono::milliseconds(wait);
   EmailError error(EmailFailureKind::rate_limited, "the day's quota of Gmail is used up");
@@ -141,7 +83,7 @@ void QuotaLedger::pause(const std::string& user, std::chrono::milliseconds time)
 bool QuotaLedger::connect(const std::string& user, const std::string& name) {
   return run({"EVAL", connect_script, "1", key("connections", user), name,
               std::to_string(limits_.connections), std::to_string(limits_.lease.count())})
-             .number() == 1;
+             .number == 1;
 }
 
 void QuotaLedger::disconnect(const std::string& user, const std::string& name) {
@@ -149,9 +91,9 @@ void QuotaLedger::disconnect(const std::string& user, const std::string& name) {
 }
 
 std::optional<std::string> QuotaLedger::recall(const std::string& name) {
-  const Reply reply = run({"GET", key("kept", name)});
-  if (reply.value->type != REDIS_REPLY_STRING) return std::nullopt;
-  return std::string(reply.value->str, reply.value->len);
+  const RedisReply reply = run({"GET", key("kept", name)});
+  if (reply.kind != RedisReply::Kind::text) return std::nullopt;
+  return reply.text;
 }
 
 void QuotaLedger::remember(const std::string& name, const std::string& value, std::chrono::seconds expires) {

@@ -8,14 +8,12 @@
 #pragma once
 
 #include "tasks/email_processing/mailbox.hpp"
+#include "tasks/engines/redis.hpp"
 
 #include <chrono>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
-
-struct redisContext;
 
 namespace celeriac {
 
@@ -30,7 +28,6 @@ class QuotaLedger {
  public:
   // redis://[user:password@]host:port/db
   explicit QuotaLedger(const std::string& url, QuotaLimits limits = {});
-  ~QuotaLedger();
 
   // Takes the units, or says how long to wait for them; then nothing was taken. A used up day throws
   // rate_limited.
@@ -46,17 +43,10 @@ class QuotaLedger {
   void remember(const std::string& key, const std::string& value, std::chrono::seconds expires);
 
  private:
-  struct Close {
-    void operator()(redisContext* connection) const noexcept;
-  };
-  struct Reply;
-  Reply run(const std::vector<std::string>& command);
-  void open();
+  RedisReply run(const std::vector<std::string>& command);
 
-  std::string host_, user_, password_, shown_;
-  int port_ = 6379, db_ = 0;
   const QuotaLimits limits_;
-  std::unique_ptr<redisContext, Close> connection_;
+  RedisConnection redis_;
 };
 
 }  // namespace celeriac

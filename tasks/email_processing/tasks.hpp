@@ -23,6 +23,7 @@ struct EmailConfig {
   std::string database_url, storage_root;
   std::map<std::string, std::string> accounts;  // name -> imaps://... or gmail://...
   std::string quota_url;                        // redis://
+  std::string circuit_breaker_url;              // redis://; empty: this process only
   std::string gmail_api;                        // of monitor_gmail_inbox; empty: Google's
   EmailRules rules;
 };

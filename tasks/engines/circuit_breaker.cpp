@@ -34,6 +34,19 @@ void CircuitBreaker::failed(Time now) {
   next_trial_ = now + std::min(wait, longest);
 }
 
+CircuitBreaker::State CircuitBreaker::state(Time now) const {
+  const auto left = [now](Time then) { return then > now ? until(then, now) : std::chrono::milliseconds(0); };
+  return {failures_, trials_, open_, left(next_trial_), left(paused_until_)};
+}
+
+void CircuitBreaker::restore(const State& state, Time now) {
+  failures_ = state.failures;
+  trials_ = state.trials;
+  open_ = state.open;
+  next_trial_ = now + state.next_trial;
+  paused_until_ = now + state.pause;
+}
+
 void CircuitBreaker::pause_until(Time moment) { paused_until_ = std::max(paused_until_, moment); }
 
 }  // namespace celeriac

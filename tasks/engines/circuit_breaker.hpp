@@ -29,6 +29,16 @@ class CircuitBreaker {
 
   bool open() const { return open_; }
 
+  // What it knows, as others can go on with it: times are from `now` on.
+  struct State {
+    int failures = 0, trials = 0;
+    bool open = false;
+    std::chrono::milliseconds next_trial{0}, pause{0};  // 0: past
+    bool operator==(const State&) const = default;
+  };
+  State state(Time now) const;
+  void restore(const State& state, Time now);
+
  private:
   Options options_;
   int failures_ = 0, trials_ = 0;

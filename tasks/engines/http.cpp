@@ -34,6 +34,8 @@ std::string_view to_string(HttpFailure failure) {
       return "cut";
     case HttpFailure::too_large:
       return "too_large";
+    case HttpFailure::refused:
+      return "refused";
     case HttpFailure::stopped:
       return "stopped";
     case HttpFailure::malformed:

@@ -36,6 +36,10 @@ struct HttpRequest {
   // "=" after each name.
   std::string aws_sigv4;
 
+  // Connects to an address of the public internet or not at all (HttpFailure::refused): for URLs that
+  // somebody else has chosen. Judged when connecting, so a name cannot turn into another address meanwhile.
+  bool public_only = false;
+
   std::string imap_command;  // instead of what the URL alone means: "UID SEARCH ALL"
 
   std::chrono::milliseconds connect_timeout{10'000};
@@ -66,6 +70,7 @@ enum class HttpFailure {
   timeout,      // the deadline, or idle for too long
   cut,          // the connection ended in the middle
   too_large,
+  refused,    // public_only: the address is private
   stopped,    // by on_data or cancel()
   malformed,  // of the URL or of the answer
 };

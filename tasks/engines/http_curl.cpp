@@ -1,7 +1,9 @@
 // The HTTP engine: curl's multi interface, driven by one thread. Compiled into celeriac_http.so.
 #include "tasks/engines/http.hpp"
+#include "tasks/engines/public_address.hpp"
 
 #include <curl/curl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -46,7 +48,7 @@ struct Transfer {
   std::array<char, CURL_ERROR_SIZE> error{};
   HttpResponse response;
   std::size_t header_bytes = 0;
-  bool too_large = false, stopped = false;
+  bool too_large = false, stopped = false, refused = false;
 };
 
 std::string part(CURLU* url, CURLUPart which) {
@@ -127,6 +129,15 @@ std::size_t on_read(char* buffer, std::size_t size, std::size_t count, void* use
 int on_seek(void* user, curl_off_t offset, int origin) {
   auto* const file = static_cast<Transfer*>(user)->file.get();
   return ::fseeko(file, offset, origin) == 0 ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+}
+
+// A socket for an address that may be connected to.
+curl_socket_t on_open(void* user, curlsocktype purpose, curl_sockaddr* address) {
+  if (purpose == CURLSOCKTYPE_IPCXN && !is_public_address(&address->addr)) {
+    static_cast<Transfer*>(user)->refused = true;
+    return CURL_SOCKET_BAD;
+  }
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 HttpFailure kind_of(CURLcode code, const Transfer& transfer) {
@@ -270,6 +281,12 @@ class CurlEngine final : public HttpEngine {
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, &transfer);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer);
+    if (request.public_only) {
+      curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+      curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, &transfer);
+      curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);  // a kept one was not judged
+      curl_easy_setopt(easy, CURLOPT_PROXY, "");          // its address would be judged instead
+    }
     if (is_imap(request.url)) {
       curl_easy_setopt(easy, CURLOPT_USERNAME, request.user.c_str());
       if (!request.bearer.empty()) {
@@ -354,6 +371,7 @@ class CurlEngine final : public HttpEngine {
     HttpError error;
     error.kind = transfer.too_large ? HttpFailure::too_large
                  : transfer.stopped ? HttpFailure::stopped
+                 : transfer.refused ? HttpFailure::refused
                                     : kind_of(code, transfer);
     error.was_sent = request_bytes > 0 || sent > 0;
     error.message = place(transfer.request.url) + ": ";
@@ -361,6 +379,8 @@ class CurlEngine final : public HttpEngine {
       error.message += "the answer has more than " + std::to_string(transfer.request.max_body) + " bytes";
     } else if (transfer.stopped) {
       error.message += "stopped";
+    } else if (transfer.refused) {
+      error.message += "its address is not of the public internet";
     } else {
       error.message += transfer.error[0] != '\0' ? transfer.error.data() : curl_easy_strerror(code);
     }

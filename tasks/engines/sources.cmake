@@ -5,7 +5,7 @@ pkg_check_modules(tesseract REQUIRED IMPORTED_TARGET tesseract)
 pkg_check_modules(qpdf REQUIRED IMPORTED_TARGET libqpdf)
 
 target_sources(celeriac_tasks PRIVATE engines/circuit_breaker.cpp engines/file_type.cpp engines/form.cpp engines/http.cpp engines/load_module.cpp engines/loader.cpp
-  engines/mime.cpp engines/virus_scan.cpp)
+  engines/mime.cpp engines/public_address.cpp engines/virus_scan.cpp)
 target_link_libraries(celeriac_tasks PRIVATE ${CMAKE_DL_LIBS} celeriac_config celeriac_asio)
 set_source_files_properties(engines/load_module.cpp PROPERTIES
   COMPILE_DEFINITIONS CELERIAC_LIBDIR="${CMAKE_INSTALL_LIBDIR}/celeriac")
@@ -22,7 +22,7 @@ add_dependencies(celeriac_tasks celeriac_engines)
 
 # HTTP and IMAP: libcurl, loaded by the first call of another server.
 find_package(CURL REQUIRED)
-add_library(celeriac_http MODULE engines/http_curl.cpp)
+add_library(celeriac_http MODULE engines/http_curl.cpp engines/public_address.cpp)
 set_target_properties(celeriac_http PROPERTIES PREFIX "" CXX_VISIBILITY_PRESET hidden
   LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 target_link_libraries(celeriac_http PRIVATE celeriac_options CURL::libcurl Threads::Threads)

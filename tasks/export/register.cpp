@@ -1,5 +1,6 @@
 #include "tasks/export/register.hpp"
 #include "protocol/uuid.hpp"
+#include "tasks/export/erp.hpp"
 #include "tasks/export/export_invoice.hpp"
 #include "tasks/export/export_job.hpp"
 #include "tasks/store/slot_database.hpp"
@@ -62,6 +63,16 @@ void register_export(App& app, ExportConfig config) {
                            [&](Database& database) { return run_job(context, config, database, job_id); });
       },
       export_options({"job_id"}));
+
+  app.task(
+      "export.deliver_staged",
+      [config](Context& context, const std::string& export_id, const std::string& endpoint) {
+        return with_stores(config, [&](Database& database) {
+          const auto storage = make_storage(config.storage_root);
+          return deliver_staged(context, database, *storage, config.endpoints, export_id, endpoint);
+        });
+      },
+      export_options({"export_id", "endpoint"}));
 
   options = export_options(
       {"export_format", "filters", "template", "destination", "destination_config", "name", "user_id"});

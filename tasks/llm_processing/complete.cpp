@@ -40,6 +40,10 @@ std::string cache_key(const Provider& provider, const ChatRequest& chat) {
   return sha256_hex(dump_json(question));
 }
 
+std::string model_breaker(const Provider& provider, const ChatRequest& chat) {
+  return provider.base_url + " " + chat.model;
+}
+
 }  // namespace
 
 // One request to a provider and what becomes of it.
@@ -55,47 +59,55 @@ struct LlmService::Call {
 
 LlmService::LlmService(LlmConfig config)
     : config_(std::move(config)),
-      provider_(find_provider(config_.provider, config_.base_url, config_.api_key)) {}
+      provider_(find_provider(config_.provider, config_.base_url, config_.api_key)),
+      breakers_(config_.circuit_breaker_url) {}
 
-CircuitBreaker& LlmService::breaker(const std::string& key) {
-  return breakers_.try_emplace(key, CircuitBreaker(CircuitBreaker::Options{})).first->second;
+// A breaker that others share is asked over the network.
+boost::asio::awaitable<void> LlmService::check_breakers(const Call& call) {
+  auto waiting = [this, &call] {
+    auto wait = breakers_.wait_before_call(provider_->base_url);
+    return wait ? wait : breakers_.wait_before_call(model_breaker(*provider_, call.chat));
+  };
+  std::optional<std::chrono::milliseconds> wait;
+  if (config_.circuit_breaker_url.empty())
+    wait = waiting();
+  else
+    wait = co_await run_blocking(waiting);
+  if (!wait) co_return;
+  LlmError error(LlmFailureKind::unavailable, provider_->name + " is left alone for " +
+                                                  std::to_string(wait->count() / 1000 + 1) +
+                                                  " s after failures or because its rate limit is used up");
+  error.retry_after = *wait;
+  throw error;
 }
 
-void LlmService::check_breakers(const Call& call) {
-  std::lock_guard lock(mutex_);
-  for (const auto& key : {provider_->base_url, provider_->base_url + " " + call.chat.model}) {
-    const auto wait = breaker(key).wait_before_call(Clock::now());
-    if (!wait) continue;
-    LlmError error(LlmFailureKind::unavailable, provider_->name + " is left alone for " +
-                                                    std::to_string(wait->count() / 1000 + 1) +
-                                                    " s after failures or because its rate limit is used up");
-    error.retry_after = *wait;
-    throw error;
-  }
-}
-
-void LlmService::note_answer(const Call& call, const HttpResponse& response) {
-  std::lock_guard lock(mutex_);
-  CircuitBreaker& server = breaker(provider_->base_url);
-  response.status >= 500 ? server.failed(Clock::now()) : server.succeeded();
-  if (const auto pause = exhausted_for(response, unix_now()))
-    breaker(provider_->base_url + " " + call.chat.model).pause_until(Clock::now() + *pause);
-}
-
-void LlmService::note_failure(const Call&) {
-  std::lock_guard lock(mutex_);
-  breaker(provider_->base_url).failed(Clock::now());
+// What the transfer says of the server.
+boost::asio::awaitable<void> LlmService::note(const Call& call, const HttpResult& result) {
+  const bool broken = call.stream && !call.stream->error().empty();
+  if (!result && (call.was_cancelled || broken)) co_return;
+  auto noting = [this, &call, &result] {
+    if (!result || result->status >= 500)
+      breakers_.failed(provider_->base_url);
+    else
+      breakers_.succeeded(provider_->base_url);
+    if (!result) return;
+    if (const auto pause = exhausted_for(*result, unix_now()))
+      breakers_.pause(model_breaker(*provider_, call.chat),
+                      std::chrono::ceil<std::chrono::milliseconds>(*pause));
+  };
+  if (config_.circuit_breaker_url.empty())
+    noting();
+  else
+    co_await run_blocking(noting);
 }
 
 // What the transfer brought, as an answer; throws LlmError when it brought none.
 Expected<ChatAnswer> LlmService::answer_of(Call& call, HttpResult result) {
   if (!result) {
     const bool broken = call.stream && !call.stream->error().empty();
-    if (!call.was_cancelled && !broken) note_failure(call);
     if (broken) throw LlmError(LlmFailureKind::unavailable, provider_->name + ": " + call.stream->error());
     throw failure(*provider_, result.error());
   }
-  note_answer(call, *result);
   if (result->status < 200 || result->status > 299) throw refusal(*provider_, *result);
   if (!call.stream) return read_answer(provider_->form, result->body);
   const ChatAnswer& answer = call.stream->answer();
@@ -125,7 +137,7 @@ boost::asio::awaitable<ChatAnswer> LlmService::call(Call& call) {
 }
 
 boost::asio::awaitable<ChatAnswer> LlmService::call_reserved(Call& call) {
-  check_breakers(call);
+  co_await check_breakers(call);
   const int prompt_tokens = estimate_prompt_tokens(call.chat);
   Spending most{1, prompt_tokens + call.chat.max_tokens,
                 price_of(config_, call.chat.model, prompt_tokens, call.chat.max_tokens)};
@@ -148,6 +160,8 @@ boost::asio::awaitable<ChatAnswer> LlmService::call_reserved(Call& call) {
   call.usage.latency = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began);
   const auto state = co_await this_coro::cancellation_state;
   call.was_cancelled = state.cancelled() != boost::asio::cancellation_type::none;
+
+  co_await note(call, result);
 
   const bool was_sent = result ? true : result.error().was_sent;
   const bool may_be_billed = result ? result->status < 300 : was_sent;

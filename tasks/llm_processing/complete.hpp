@@ -3,7 +3,7 @@
 // usage rows.
 #pragma once
 
-#include "tasks/engines/circuit_breaker.hpp"
+#include "tasks/engines/shared_breakers.hpp"
 #include "tasks/llm_processing/budget.hpp"
 #include "tasks/llm_processing/llm_config.hpp"
 #include "tasks/llm_processing/provider.hpp"
@@ -54,16 +54,14 @@ class LlmService {
   boost::asio::awaitable<ChatAnswer> call_reserved(Call& call);
   boost::asio::awaitable<void> prepare();
 
-  void check_breakers(const Call& call);
-  void note_answer(const Call& call, const HttpResponse& response);
-  void note_failure(const Call& call);
+  boost::asio::awaitable<void> check_breakers(const Call& call);
+  boost::asio::awaitable<void> note(const Call& call, const HttpResult& result);
   Expected<ChatAnswer> answer_of(Call& call, HttpResult result);
-  CircuitBreaker& breaker(const std::string& key);
 
   const LlmConfig config_;
   Expected<Provider> provider_;
   std::mutex mutex_;
-  std::map<std::string, CircuitBreaker> breakers_;  // of the server, and of each model there
+  SharedBreakers breakers_;  // of the server, and of each model there
   bool prepared_ = false;
 };
 

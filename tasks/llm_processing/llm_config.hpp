@@ -14,6 +14,7 @@ struct Price {
 
 struct LlmConfig {
   std::string database_url;
+  std::string circuit_breaker_url;  // redis://; empty: this process only
   std::string provider = "openai", base_url, api_key;
   std::string model, model_simple, model_complex;  // the latter two: empty for `model`
   std::vector<std::string> fallback_models;

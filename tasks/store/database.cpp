@@ -1,7 +1,10 @@
 #include "tasks/store/database.hpp"
 
+#include <libpq-events.h>
 #include <libpq-fe.h>
 #include <poll.h>
+
+#include <unordered_map>
 
 namespace celeriac {
 namespace {
@@ -34,6 +37,50 @@ std::string trimmed(const char* text) {
 }
 
 void keep_silent(void*, const PGresult*) {}
+
+// The statements of one connection, by their text, and the names of those that it has prepared. A text that
+// comes a second time is prepared: from then on the server neither parses nor, mostly, plans it again.
+struct Statements {
+  static constexpr std::size_t most = 500;
+  std::unordered_map<std::string, std::string> names;  // "": seen once
+  unsigned prepared = 0;
+};
+
+int follow_connection(PGEventId event, void* info, void*) {
+  if (event == PGEVT_REGISTER) {
+    auto* const connection = static_cast<PGEventRegister*>(info)->conn;
+    return PQsetInstanceData(connection, follow_connection, new Statements);
+  }
+  if (event == PGEVT_CONNDESTROY)
+    delete static_cast<Statements*>(
+        PQinstanceData(static_cast<PGEventConnDestroy*>(info)->conn, follow_connection));
+  return 1;
+}
+
+// The name under which the statement is prepared; empty: it is not. `failed` gets what the server refused.
+std::string prepared_name(PGconn* connection, const std::string& sql, PGresult*& failed) {
+  auto* const statements = static_cast<Statements*>(PQinstanceData(connection, follow_connection));
+  if (!statements) return {};
+  const auto known = statements->names.find(sql);
+  if (known == statements->names.end()) {
+    if (statements->names.size() < Statements::most) statements->names.emplace(sql, "");
+    return {};
+  }
+  if (known->second.empty()) {
+    const std::string name = "celeriac_" + std::to_string(++statements->prepared);
+    PGresult* const result = PQprepare(connection, name.c_str(), sql.c_str(), 0, nullptr);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+      failed = result;
+      return {};
+    }
+    PQclear(result);
+    known->second = name;
+  }
+  return known->second;
+}
+
+// What a server says that has lost the statement, or whose tables have changed under it.
+bool is_stale(std::string_view sqlstate) { return sqlstate == "26000" || sqlstate == "0A000"; }
 
 }  // namespace
 
@@ -110,6 +157,7 @@ void Database::connect() {
     throw DatabaseError(SqlFailure::operational, "", what);
   }
   PQsetNoticeReceiver(connection_.get(), keep_silent, nullptr);
+  PQregisterEventProc(connection_.get(), follow_connection, "celeriac", nullptr);
   script("SET statement_timeout = " + std::to_string(options_.statement_timeout.count()) +
          "; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'");
 }
@@ -146,11 +194,24 @@ Rows Database::run(const std::string& sql, const std::vector<SqlValue>& values) 
   std::vector<const char*> texts;
   texts.reserve(values.size());
   for (const auto& value : values) texts.push_back(value ? value->c_str() : nullptr);
-  PGresult* result = PQexecParams(connection_.get(), sql.c_str(), static_cast<int>(texts.size()), nullptr,
-                                  texts.data(), nullptr, nullptr, 0);
+  const int count = static_cast<int>(texts.size());
+  PGresult* result = nullptr;
+  const std::string name = values.empty() ? std::string() : prepared_name(connection_.get(), sql, result);
+  if (!result)
+    result =
+        name.empty()
+            ? PQexecParams(connection_.get(), sql.c_str(), count, nullptr, texts.data(), nullptr, nullptr, 0)
+            : PQexecPrepared(connection_.get(), name.c_str(), count, texts.data(), nullptr, nullptr, 0);
   const auto status = PQresultStatus(result);
-  if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) fail(result);
-  return Rows(result);
+  if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) return Rows(result);
+  const char* const state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  if (!name.empty() && state && is_stale(state)) {
+    const Rows refused(result);
+    const std::string what = trimmed(PQresultErrorMessage(result));
+    connection_.reset();  // and all its statements; the next one connects
+    throw DatabaseError(SqlFailure::operational, state, what);
+  }
+  fail(result);
 }
 
 void Database::script(const std::string& sql) {

@@ -21,14 +21,16 @@ target_link_libraries(celeriac_store
 pkg_check_modules(xlsxwriter REQUIRED IMPORTED_TARGET xlsxwriter)
 add_library(celeriac_invoices STATIC)
 target_sources(celeriac_invoices PRIVATE
-  register.cpp
-  aliases/ap_email.cpp aliases/ap_intake.cpp aliases/doxin.cpp aliases/websocket_events.cpp
+  register.cpp engines/redis.cpp engines/shared_breakers.cpp
+  aliases/ap_email.cpp aliases/ap_ingestion.cpp aliases/ap_intake.cpp aliases/ap_outside.cpp aliases/doxin.cpp
+  aliases/fetch_document.cpp aliases/websocket_events.cpp
   dead_letters/classify.cpp dead_letters/record.cpp dead_letters/redrive.cpp dead_letters/register.cpp
-  export/csv.cpp export/delivery.cpp export/export_invoice.cpp export/export_job.cpp export/fields.cpp export/register.cpp
+  export/csv.cpp export/delivery.cpp export/erp.cpp export/export_invoice.cpp export/export_job.cpp export/fields.cpp export/quickbooks.cpp export/register.cpp
   export/selection.cpp export/template.cpp export/text_writers.cpp export/writer.cpp export/xlsx_writer.cpp
   invoice_processing/failure.cpp invoice_processing/invoice_writer.cpp invoice_processing/job_row.cpp
   invoice_processing/process_document.cpp invoice_processing/register.cpp
-  maintenance/cleanup.cpp maintenance/follow_up.cpp maintenance/register.cpp maintenance/report.cpp maintenance/state.cpp
+  maintenance/cleanup.cpp maintenance/follow_up.cpp maintenance/register.cpp maintenance/report.cpp maintenance/reports.cpp
+  maintenance/service_levels.cpp maintenance/state.cpp
   store/slot_database.cpp
   validation/approvals.cpp validation/checks_amounts.cpp validation/checks_fields.cpp
   validation/checks_matching.cpp validation/checks_vendor.cpp validation/collect_facts.cpp
@@ -37,6 +39,6 @@ target_sources(celeriac_invoices PRIVATE
   validation/validate_invoice.cpp validation/verdict.cpp)
 target_link_libraries(celeriac_invoices
   PUBLIC celeriac_app celeriac_store celeriac_config celeriac_tasks
-  PRIVATE Boost::headers PkgConfig::hiredis PkgConfig::xlsxwriter)
+  PRIVATE Boost::headers PkgConfig::hiredis PkgConfig::xlsxwriter spdlog::spdlog)
 set_source_files_properties(${migrations_cpp} export/export_job.cpp export/fields.cpp export/template.cpp validation/rules_file.cpp
   PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)

@@ -64,6 +64,7 @@ void read_vendor(Database& database, StoredInvoice& invoice, const Keys& keys) {
       "SELECT id, name, tax_id, currency, active AND status = 'ACTIVE', payment_terms_days, credit_limit,"
       " max_invoice_amount FROM vendors WHERE ";
   const std::string order = " ORDER BY active AND status = 'ACTIVE' DESC, created_at, id LIMIT 1";
+  if (!invoice.facts.vendors_known) return;
   Rows row = database.run(columns + std::string("id = $1"),
                           {keys.vendor_id.empty() ? SqlValue() : SqlValue(keys.vendor_id)});
   if (row.empty() && !invoice.facts.vendor_tax_id.empty())

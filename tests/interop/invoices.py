@@ -14,6 +14,7 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.parse
 import uuid
 
 import celery
@@ -51,6 +52,68 @@ def wait_for(condition, seconds=120, what="condition"):
     return stage.wait_for(condition, seconds, what)
 
 
+class Outside(http.server.BaseHTTPRequestHandler):
+    """Other people's systems: documents to fetch, an ERP's inbox, a company in QuickBooks that wants fresh tokens."""
+    documents, inbox, bills, requests, tokens, trouble = {}, {}, {}, [], ["t0"], []
+
+    def answer(self, status, body, **headers):
+        body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in dict(headers, Content_Length=len(body)).items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        url = urllib.parse.urlsplit(self.path)
+        if url.path == "/moved":
+            return self.answer(302, b"", Location="/a.xml")
+        if url.path == "/large":
+            return self.answer(200, b"x" * (26 << 20))
+        if url.path in self.documents:
+            return self.answer(200, self.documents[url.path])
+        if url.path.endswith("/query") and self.known():
+            query = urllib.parse.parse_qs(url.query)["query"][0]
+            if "from Vendor" in query:
+                return self.answer(200, {"QueryResponse": {}})
+            return self.answer(200, {"QueryResponse": {"Account": [{"Id": "77", "Name": "Expenses"}]}})
+        self.answer(404, {"error": "not here"})
+
+    def known(self):
+        if self.headers["Authorization"] == "Bearer " + self.tokens[-1]:
+            return True
+        self.answer(401, {"fault": "token"})
+
+    def do_POST(self):
+        url = urllib.parse.urlsplit(self.path)
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.requests.append(self.path)
+        if url.path == "/erp":
+            if self.trouble:
+                return self.answer(self.trouble.pop(), {"error": "later"})
+            self.inbox.setdefault(self.headers["Idempotency-Key"], []).append(json.loads(body, parse_float=decimal.Decimal))
+            return self.answer(201, {"id": "1"})
+        if url.path == "/oauth":
+            assert self.headers["Authorization"] == "Basic " + base64.b64encode(b"client:s3cret").decode()
+            if urllib.parse.parse_qs(body.decode())["refresh_token"][0] != "r3fresh":
+                return self.answer(400, {"error": "invalid_grant"})
+            self.tokens.append("t%d" % len(self.tokens))
+            return self.answer(200, {"access_token": self.tokens[-1], "refresh_token": "r3fresh", "expires_in": 3600})
+        if not self.known():
+            return None
+        if url.path == "/v3/company/4711/vendor":
+            return self.answer(200, {"Vendor": {"Id": "5", "DisplayName": json.loads(body)["DisplayName"]}})
+        if url.path == "/v3/company/4711/bill":
+            asked = urllib.parse.parse_qs(url.query)
+            assert asked["minorversion"] == ["63"], asked
+            bill = self.bills.setdefault(asked["requestid"][0], json.loads(body, parse_float=decimal.Decimal))
+            return self.answer(200, {"Bill": {"Id": "B%d" % (list(self.bills.values()).index(bill) + 1)}})
+        self.answer(404, {"error": "not here"})
+
+    def log_message(self, *_):
+        pass
+
+
 class House:
     """Redis, PostgreSQL, the worker, and both kinds of client."""
 
@@ -73,14 +136,22 @@ class House:
                                          "app.workers.dlq_handlers.*": {"queue": "dlq_processing"}})
         # As the other one does: no routes, no compression, results in another database.
         self.doxin = celery.Celery("case_study", broker=self.redis.url(), backend=self.redis.url())
+        self.outside = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Outside)
+        threading.Thread(target=self.outside.serve_forever, daemon=True).start()
         self.worker = self.start()
+
+    def outside_url(self, path, host="127.0.0.1", user=""):
+        return "http://%s%s:%d%s" % (user, host, self.outside.server_port, path)
 
     def start(self):
         self.starts += 1
         name = "w%d" % self.starts
         env = {"CELERY_DATABASE_URL": self.database, "CELERY_STORAGE_ROOT": self.root,
                "CELERY_DEAD_LETTER_QUEUE": "dlq_processing", "CELERY_WEBSOCKET_EVENTS_URL": self.redis.url(),
-               "CELERY_EMAIL_QUOTA_URL": self.redis.url(2),
+               "CELERY_EMAIL_QUOTA_URL": self.redis.url(2), "CELERY_HTTP_CALLBACK_HOSTS": "127.0.0.1",
+               "CELERY_EXPORT_ENDPOINTS": json.dumps({
+                   "netsuite": self.outside_url("/erp"), "quickbooks": self.outside_url(""),
+                   "quickbooks_oauth": self.outside_url("/oauth", user="client:s3cret@")}),
                # A sanitizer must let a crash be the crash that it is.
                "ASAN_OPTIONS": "handle_segv=0:handle_abort=0:allocator_may_return_null=1"}
         process = self.stage.run(name, [self.binary, "-b", self.redis.url(), "--result-backend", self.redis.url(), "worker",
@@ -176,6 +247,173 @@ def doxin(house):
     assert notice and notice[0]["user_id"] == user and notice[0]["data"]["type"] == "job_completed", notice
     assert house.one("SELECT status FROM processing_jobs WHERE id = %s", job) == "completed"
     assert house.one("SELECT uploaded_by_user_id FROM invoices WHERE id = %s", result["invoice_id"]) == user
+
+
+def fetched(house):
+    """Documents that a message names by their address; this machine's other addresses stay out of reach."""
+    Outside.documents["/a.xml"] = house.document("URL-1")
+
+    def ask(url):
+        return house.call("process_invoice_image_async", url, "a.xml", "url-1", app=house.doxin)
+    result = ask(house.outside_url("/a.xml?sig=s3cret"))
+    assert result["structured_data"]["invoice_number"] == "URL-1", result
+    assert house.one("SELECT count(*) FROM invoices WHERE invoice_number = 'URL-1'") == 1
+    assert ask(house.outside_url("/a.xml"))["duplicate_detected"] is True
+    for url, why in ((house.outside_url("/a.xml?sig=s3cret", host="localhost"), "public internet"),
+                     (house.outside_url("/a.xml?sig=s3cret", host="[::ffff:127.0.0.1]"), "public internet"),
+                     (house.outside_url("/moved"), "302"), (house.outside_url("/none"), "404"),
+                     (house.outside_url("/large"), "more than 26214400 bytes"),
+                     ("http://a:b@127.0.0.1/x", "password"), ("http://", "no http")):
+        refused = ask(url)
+        assert refused["success"] is False and why in refused["error"] and "s3cret" not in refused["error"], (url, refused)
+
+
+def ingestion(house):
+    """Documents that another front end stored and listed."""
+    def job(number):
+        path, digest = house.upload(number, total="151.00")  # like no other amount here
+        size = os.path.getsize(os.path.join(house.root, path))
+        id = str(uuid.uuid4())
+        house.one("INSERT INTO ingestion_jobs (id, original_filename, file_size_bytes, file_hash_sha256, mime_type, storage_path)"
+                  " VALUES (%s, 'a.xml', %s, %s, 'application/xml', %s)", id, size, digest, path)
+        return id
+    name = "app.workers.ingestion_tasks."
+    first = job("IN-1")
+    sent = house.ap.send_task(name + "process_ingestion_task", kwargs={"ingestion_job_id": first, "source": "upload"})
+    result = sent.get(timeout=180)
+    assert set(result) == {"ingestion_job_id", "status", "processing_duration_ms", "invoice_id", "duplicates_found",
+                           "requires_human_review", "processed_at"}, result
+    assert (result["status"], result["duplicates_found"]) == ("completed", 0), result
+    assert house.one("SELECT invoice_number FROM invoices WHERE id = %s", result["invoice_id"]) == "IN-1"
+    again = house.call(name + "process_ingestion_task", first)
+    assert (again["invoice_id"], again["status"]) == (result["invoice_id"], "completed"), again
+    assert house.call(name + "resolve_duplicates_task", first) == {"ingestion_job_id": first, "duplicates_resolved": 0}
+
+    copy = str(uuid.uuid4())  # the same invoice once more, as other bytes
+    data = house.document("IN-1", total="151.00") + b"<!-- again -->"
+    with open(os.path.join(house.root, "uploads", "copy.xml"), "wb") as f:
+        f.write(data)
+    house.one("INSERT INTO ingestion_jobs (id, original_filename, file_size_bytes, file_hash_sha256, mime_type, storage_path)"
+              " VALUES (%s, 'c.xml', %s, %s, 'application/xml', 'uploads/copy.xml')", copy, len(data), hashlib.sha256(data).hexdigest())
+    result = house.call(name + "process_ingestion_task", copy)
+    assert (result["status"], result["requires_human_review"]) == ("require_review", True), result
+    wait_for(lambda: house.one("SELECT count(*) FROM duplicate_records WHERE invoice_id = %s", result["invoice_id"]), what="the duplicate")
+    result = house.call(name + "resolve_duplicates_task", ingestion_job_id=copy, duplicate_group_id=None)
+    assert (result["auto_resolved"], result["manual_review_required"]) == (1, 0), result
+    assert house.one("SELECT resolved_by || ' ' || resolution_action FROM duplicate_records WHERE invoice_id ="
+                     " (SELECT invoice_id FROM ingestion_jobs WHERE id = %s)", copy) == "system_auto AUTO_IGNORE"
+
+    lost = str(uuid.uuid4())
+    house.one("INSERT INTO ingestion_jobs (id, original_filename, file_size_bytes, file_hash_sha256, mime_type, storage_path)"
+              " VALUES (%s, 'x', 1, repeat('0', 64), 'application/pdf', 'uploads/none.pdf')", lost)
+    failed = house.ap.send_task(name + "process_ingestion_task", [lost])
+    failed.get(timeout=180, propagate=False)
+    assert type(failed.result).__name__ == "DocumentNotFound", failed.result
+    assert house.one("SELECT status || ' ' || error_code FROM ingestion_jobs WHERE id = %s", lost) == "FAILED DocumentNotFound"
+    house.one("UPDATE ingestion_jobs SET updated_at = now() - interval '91 days' WHERE id = %s", lost)
+    swept = house.call(name + "schedule_periodic_cleanup")
+    result = house.ap.AsyncResult(swept["task_id"]).get(timeout=180)
+    assert result["deleted_jobs"] == 1, result
+
+
+def outside(house):
+    """Names for the systems of others, and for service levels and reports."""
+    def ready(number):
+        path, digest = house.upload(number)
+        id = house.call("app.workers.invoice_tasks.process_invoice_task", str(uuid.uuid4()), path, digest)["invoice_id"]
+        wait_for(lambda: house.one("SELECT status FROM invoices WHERE id = %s", id) == "VALIDATED", what="validation")
+        return id
+
+    def ends(name, *args, **kwargs):
+        one = house.ap.send_task("app.workers." + name, args, kwargs)
+        one.get(timeout=180, propagate=False)
+        return type(one.result).__name__
+
+    invoice = ready("OUT-1")
+    Outside.trouble.append(503)  # once
+    asked = {"invoice_id": invoice, "erp_system_type": "netsuite", "environment": "production"}
+    result = house.call("app.workers.export_tasks.export_to_erp_system", **asked)
+    wait_for(lambda: house.one("SELECT status FROM staged_exports WHERE id = %s", result["export_id"]) == "SENT", what="the ERP's answer")
+    assert house.call("app.workers.export_tasks.export_to_erp_system", **asked)["status"] == "sent"
+    (key, got), = Outside.inbox.items()
+    assert key == '"%s"' % result["export_id"] and len(got) == 1, Outside.inbox
+    assert (got[0]["tranId"], got[0]["vendorName"], got[0]["expenseList"][0]["amount"]) == ("OUT-1", "Muster GmbH", 100), got
+    assert ends("export_tasks.export_to_erp_system", invoice, "abacus") == "InvalidExport"
+    assert ends("export_tasks.export_to_erp_system", invoice, "xero") == "InvalidExport"  # no endpoint
+
+    request = str(uuid.uuid4())
+    house.one("INSERT INTO approval_requests (id, workflow_id, entity_type, entity_id, title, requested_by, expires_at) VALUES"
+              " (%s, 'a0000000-0000-4000-8000-000000000001', 'staged_export', %s, 'Export', 'system', now() + interval '1 day')",
+              request, result["export_id"])
+    assert ends("export_tasks.process_staged_export_approval", request) == "ApprovalNotGiven"
+    house.call("validation.decide_approval", request, "APPROVE", "anna")
+    result = house.call("app.workers.export_tasks.process_staged_export_approval", approval_request_id=request)
+    with open(os.path.join(house.root, result["file_path"][len("storage://"):])) as f:
+        assert json.load(f)["tranId"] == "OUT-1"
+
+    name = "app.workers.quickbooks_tasks."
+    order = {"invoice_id": invoice, "user_id": "u1"}
+    assert ends("quickbooks_tasks.export_invoice_to_quickbooks", **order) == "QuickBooksNotConnected"
+    house.one("INSERT INTO quickbooks_connections (id, user_id, realm_id, status, access_token, refresh_token, token_expires_at)"
+              " VALUES (gen_random_uuid(), 'u1', '4711', 'CONNECTED', 'old', 'r3fresh', now() + interval '30 minutes')")
+    keys = {"task_id", "invoice_id", "export_id", "bill_id", "status", "dry_run"}
+    tried = house.call(name + "export_invoice_to_quickbooks", dry_run=True, **order)
+    assert set(tried) == keys and tried["status"] == "validated" and not Outside.bills, tried
+    made = house.call(name + "export_invoice_to_quickbooks", **order)  # the token is refused, renewed, and taken
+    assert set(made) == keys and (made["status"], made["bill_id"]) == ("success", "B1"), made
+    assert house.call(name + "export_invoice_to_quickbooks", **order)["bill_id"] == "B1"
+    (bill,) = Outside.bills.values()
+    assert (bill["VendorRef"], bill["DocNumber"], [l["Amount"] for l in bill["Line"]]) == ({"value": "5"}, "OUT-1", [100, 19]), bill
+    # Killed between their answer and our note: the same request, the same bill.
+    house.one("UPDATE quickbooks_exports SET status = 'processing', bill_id = NULL")
+    assert house.call(name + "export_invoice_to_quickbooks", **order)["bill_id"] == "B1" and len(Outside.bills) == 1
+    result = house.call(name + "batch_export_invoices_to_quickbooks", [invoice, ready("OUT-2"), str(uuid.uuid4())], "u1")
+    assert (result["total_invoices"], result["valid_invoices"], result["result"]["success"], result["result"]["failed"]) == (3, 2, 2, 1), result
+    told = {"eventNotifications": [{"realmId": "4711", "dataChangeEvent": {"entities": [
+        {"name": "Bill", "id": "B1", "operation": "Delete"}, {"name": "Vendor", "id": "5", "operation": "Update"}]}}]}
+    assert house.call(name + "process_quickbooks_webhook", told) == {"status": "processed", "entities": 2, "known_bills": 1}
+    house.one("UPDATE quickbooks_connections SET token_expires_at = now() + interval '10 minutes'")
+    assert house.call(name + "refresh_quickbooks_tokens") == {"refreshed": 1, "failed": 0, "total_processed": 1}
+    log = house.stage.log("w%d" % house.starts)
+    assert "r3fresh" not in log and "s3cret" not in log
+
+    assert house.call("initialize_default_slos")["total_slos"] == 6
+    house.one("UPDATE processing_jobs SET completed_at = completed_at - interval '1 hour'")
+    result = house.call("calculate_sli_measurements", period="daily", hours_back=24)
+    assert set(result) == {"success", "period", "period_start", "period_end", "measurements_created", "alerts_created", "calculated_at"}, result
+    assert result["measurements_created"] >= 1 and house.call("calculate_sli_measurements", "daily", 24)["measurements_created"] == 0
+    good, total = house.one("SELECT good, total FROM sli_measurements m JOIN slo_definitions s ON s.id = m.slo_id"
+                            " WHERE s.name = 'processing_success_rate'")
+    begin, end = house.one("SELECT period_start, period_end FROM sli_measurements LIMIT 1")
+    assert (good, total) == house.one("SELECT count(*) FILTER (WHERE status = 'completed'), count(*) FROM processing_jobs"
+                                      " WHERE completed_at >= %s AND completed_at < %s", begin, end)
+    report = house.call("generate_slo_report", report_type="daily", days=1, send_email=False, recipients=None)
+    assert [s["value"] for s in report["slos"] if s["name"] == "processing_success_rate"] == [round(100 * good / total, 2)], report
+    result = house.call("cleanup_old_metrics_task", 90, False)
+    assert (result["sli_measurements"], result["slo_alerts"]) == (0, 0), result
+
+    week = (datetime.date.today() - datetime.timedelta(days=datetime.date.today().weekday())).isoformat()
+    result = house.call("app.workers.report_tasks.generate_weekly_report_task", week_start_iso=week)
+    assert (result["status"], result["week_start"]) == ("completed", week), result
+    with open(os.path.join(house.root, result["file_path"][len("storage://"):])) as f:
+        assert json.load(f)["invoices"]["received"] == house.one("SELECT count(*) FROM invoices WHERE created_at >= %s", week)
+    assert house.call("app.workers.report_tasks.generate_weekly_report_task", week)["report_id"] == result["report_id"]
+    assert house.call("app.workers.report_tasks.generate_and_send_weekly_report_task")["status"] == "completed"
+    assert house.call("app.workers.report_tasks.send_scheduled_reports_task")["deliveries_sent"] == 0
+    assert house.call("app.workers.report_tasks.retry_failed_deliveries_task")["deliveries_sent"] == 0
+    assert house.call("app.workers.report_tasks.generate_cost_analysis_task")["total_cost"] == "0"
+    assert house.call("generate_monday_cfo_digest")["status"] == "completed"
+    report = str(uuid.uuid4())
+    house.one("INSERT INTO reports (id, report_type) VALUES (%s, 'financial')", report)
+    result = house.call("tasks.generate_report", report, app=house.doxin)
+    assert set(result) == {"status", "report_id", "file_path"}, result
+    with open(os.path.join(house.root, result["file_path"][len("storage://"):])) as f:
+        rows = json.load(f)["rows"]
+    assert sum(r["invoices"] for r in rows) == house.one("SELECT count(*) FROM invoices WHERE duplicate_of IS NULL"), rows
+    house.one("UPDATE reports SET created_at = now() - interval '31 days'")
+    assert house.call("tasks.cleanup_old_reports", days=30, app=house.doxin) == {"status": "success", "deleted_count": 1}
+    assert not os.path.exists(os.path.join(house.root, result["file_path"][len("storage://"):]))
+    assert house.call("app.workers.report_tasks.cleanup_old_reports_task", 90)["deleted_count"] == 0
 
 
 class Refusing(http.server.BaseHTTPRequestHandler):
@@ -445,7 +683,7 @@ def main():
     options = parser.parse_args()
     with Stage() as place:
         house = House(place, options.celeriac)
-        for part in (accounts_payable, doxin, aliases, dead_letters, exports, plans, killed):
+        for part in (accounts_payable, doxin, aliases, fetched, ingestion, outside, dead_letters, exports, plans, killed):
             began = time.monotonic()
             part(house)
             print("%s: good (%.1f s)" % (part.__name__, time.monotonic() - began), flush=True)

@@ -1,5 +1,6 @@
 // The HTTP engine against a server that does what servers do, and worse.
 #include "tasks/engines/http_await.hpp"
+#include "tasks/engines/public_address.hpp"
 #include "tests/tasks/scripted_server.hpp"
 
 #include <doctest/doctest.h>
@@ -7,6 +8,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 
 using namespace celeriac;
 using namespace std::chrono_literals;
@@ -154,4 +156,62 @@ TEST_CASE("what of a URL is shown") {
   CHECK(shown_url("https://user:password@host:8080/path?token=x#y") == "https://host:8080/path");
   CHECK(shown_url("no url at all") == "(no URL)");
   CHECK(url_encode("a b&c/d@e") == "a%20b%26c%2Fd%40e");
+}
+
+TEST_CASE("an address of the public internet is told from one that is not") {
+  const auto is_public = [](const char* text) {
+    const boost::asio::ip::tcp::endpoint endpoint(boost::asio::ip::make_address(text), 443);
+    return is_public_address(endpoint.data());
+  };
+  for (const char* address :
+       {"8.8.8.8", "1.1.1.1", "172.15.0.1", "172.32.0.1", "100.63.255.255", "100.128.0.1", "223.255.255.255",
+        "2606:4700::1111", "2a00:1450:4001::1", "::ffff:8.8.8.8", "2002:0808:0808::1"}) {
+    CAPTURE(address);
+    CHECK(is_public(address));
+  }
+  for (const char* address : {"127.0.0.1",
+                              "127.255.0.1",
+                              "0.0.0.0",
+                              "10.0.0.1",
+                              "172.16.0.1",
+                              "172.31.255.255",
+                              "192.168.1.1",
+                              "169.254.169.254",
+                              "100.64.0.1",
+                              "192.0.2.7",
+                              "198.18.0.1",
+                              "203.0.113.9",
+                              "224.0.0.1",
+                              "240.0.0.1",
+                              "255.255.255.255",
+                              "::",
+                              "::1",
+                              "fe80::1",
+                              "fc00::1",
+                              "fd12::1",
+                              "ff02::1",
+                              "::ffff:127.0.0.1",
+                              "::ffff:10.0.0.1",
+                              "2001:db8::1",
+                              "2002:7f00:0001::1",
+                              "64:ff9b::7f00:1",
+                              "2001::1"}) {
+    CAPTURE(address);
+    CHECK_FALSE(is_public(address));
+  }
+}
+
+TEST_CASE("a stranger's URL does not reach this host, by whatever name") {
+  ScriptedServer server([](const Received&, Connection& to) { to.reply(200, "inside"); });
+  const auto port = server.url().substr(server.url().rfind(':'));
+  REQUIRE(http_fetch(get(server.url())));  // its connection is kept, and must not be used
+  for (const std::string host : {"127.0.0.1", "localhost", "0x7f.1", "2130706433", "[::ffff:127.0.0.1]"}) {
+    CAPTURE(host);
+    HttpRequest request = get("http://" + host + port + "/latest?token=secret");
+    request.public_only = true;
+    const HttpResult result = http_fetch(request);
+    CHECK(failure(result) == HttpFailure::refused);
+    CHECK(result.error().message.find("secret") == std::string::npos);
+  }
+  CHECK(server.requests() == 1);
 }

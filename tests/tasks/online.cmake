@@ -19,7 +19,7 @@ celeriac_test(llm_processing_test SOURCES llm_processing_test.cpp process_fixtur
               LIBS celeriac_invoices celeriac_postgres_server celeriac_scripted_server LABELS postgres TIMEOUT 180)
 set_tests_properties(engines_http_test export_delivery_test llm_processing_test PROPERTIES ENVIRONMENT "${engines_environment}")
 
-celeriac_test(email_decisions_test SOURCES email_decisions_test.cpp
+celeriac_test(email_decisions_test SOURCES email_decisions_test.cpp shared_breakers_test.cpp
               LIBS celeriac_invoices celeriac_test_redis LABELS redis)
 celeriac_test(email_processing_test SOURCES email_processing_test.cpp dovecot_server.cpp process_fixture.cpp
               LIBS celeriac_invoices celeriac_postgres_server celeriac_test_redis celeriac_scripted_server

@@ -66,6 +66,25 @@ TEST_CASE("a transaction whose connection dies fails, leaves nothing, and the ne
   CHECK(database.run("SELECT count(*) FROM kept").text(0, 0) == "1");
 }
 
+TEST_CASE("a statement that is repeated is prepared; a table that changes under it is a passing failure") {
+  Database database(server().url("postgresql"));
+  database.run("CREATE TABLE changing (a int)");
+  database.run("INSERT INTO changing VALUES (7)");
+  const std::string all = "SELECT * FROM changing WHERE a = $1";
+  for (int i = 0; i < 8; ++i) CHECK(database.run(all, {"7"}).columns() == 1);
+  CHECK(database
+            .run("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT * FROM changing%'")
+            .str(0, 0) == "1");
+  CHECK(failure_of([&] { database.run(all, {"nonsense"}); }).kind == SqlFailure::data);
+  CHECK(database.run(all, {"7"}).size() == 1);
+  database.run("ALTER TABLE changing ADD COLUMN b int");
+  CHECK(failure_of([&] { database.run(all, {"7"}); }).kind == SqlFailure::operational);
+  CHECK(database.run(all, {"7"}).columns() == 2);
+  for (int i = 0; i < 4; ++i)
+    CHECK(failure_of([&] { database.run("SELECT $1 FROM nowhere", {"1"}); }).kind == SqlFailure::programming);
+  database.run("DROP TABLE changing");
+}
+
 TEST_CASE("an exception in a transaction rolls it back and is passed on") {
   Database database(server().url("postgresql"));
   database.script("DROP TABLE IF EXISTS kept; CREATE TABLE kept (n integer)");
