@@ -381,10 +381,12 @@ def outside(house):
     house.one("UPDATE processing_jobs SET completed_at = completed_at - interval '1 hour'")
     result = house.call("calculate_sli_measurements", period="daily", hours_back=24)
     assert set(result) == {"success", "period", "period_start", "period_end", "measurements_created", "alerts_created", "calculated_at"}, result
-    assert result["measurements_created"] >= 1 and house.call("calculate_sli_measurements", "daily", 24)["measurements_created"] == 0
-    good, total = house.one("SELECT good, total FROM sli_measurements m JOIN slo_definitions s ON s.id = m.slo_id"
-                            " WHERE s.name = 'processing_success_rate'")
-    begin, end = house.one("SELECT period_start, period_end FROM sli_measurements LIMIT 1")
+    again = house.call("calculate_sli_measurements", "daily", 24)
+    assert result["measurements_created"] >= 1, result
+    assert again["measurements_created"] == 0 or again["period_end"] != result["period_end"], (result, again)
+    house.one("DELETE FROM sli_measurements WHERE period_end <> %s", result["period_end"])  # when an hour ended just now
+    good, total, begin, end = house.one("SELECT good, total, period_start, period_end FROM sli_measurements m JOIN slo_definitions s"
+                                        " ON s.id = m.slo_id WHERE s.name = 'processing_success_rate'")
     assert (good, total) == house.one("SELECT count(*) FILTER (WHERE status = 'completed'), count(*) FROM processing_jobs"
                                       " WHERE completed_at >= %s AND completed_at < %s", begin, end)
     report = house.call("generate_slo_report", report_type="daily", days=1, send_email=False, recipients=None)
