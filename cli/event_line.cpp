@@ -9,7 +9,7 @@
 namespace celeriac {
 namespace {
 
-constexpr std::size_t most_tasks = 4095;
+constexpr std::size_t most_remembered = 4095;
 
 // str() in Python.
 std::string shown(const Json& value) {
@@ -68,7 +68,7 @@ std::string EventLines::line(const Json& event) {
 
 void EventLines::remember(const std::string& uuid, std::string description) {
   if (tasks_.insert_or_assign(uuid, std::move(description)).second) order_.push_back(uuid);
-  while (order_.size() > most_tasks) {
+  while (order_.size() > most_remembered) {
     tasks_.erase(order_.front());
     order_.pop_front();
   }

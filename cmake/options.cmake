@@ -11,7 +11,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 # A batch is one translation unit: what two of its files call the same in unnamed namespaces collides. A file whose
 # names are its own business stays out of batches by SKIP_UNITY_BUILD_INCLUSION.
-set(CMAKE_UNITY_BUILD_BATCH_SIZE 12)
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 32)
 if(CELERIAC_UNITY)
   add_compile_options(-Wno-subobject-linkage -Wno-shadow -Wno-maybe-uninitialized)
 endif()

@@ -13,7 +13,7 @@
 namespace celeriac::http {
 namespace {
 
-constexpr int most_at_once = 50;
+constexpr int most_under_way = 50;
 constexpr int claim_seconds = 120;  // longer than an attempt may take
 constexpr const char* longest_wait = "7 days";
 constexpr std::chrono::seconds pause{1}, patience{30};
@@ -75,7 +75,7 @@ void Callbacks::look_later() {
 }
 
 void Callbacks::look() {
-  const int room = most_at_once - static_cast<int>(under_way_);
+  const int room = most_under_way - static_cast<int>(under_way_);
   if (stopping_ || room <= 0) return look_later();
   const bool taken = database_.run<std::vector<Due>>(
       [who = who_, room](Database& database) {

@@ -14,7 +14,7 @@
 namespace celeriac::http {
 namespace {
 
-constexpr std::size_t shown = 50;
+constexpr std::size_t most_messages = 50;
 
 std::string shown_arguments(const TaskHeaders& headers) {
   auto args = headers.argsrepr, kwargs = headers.kwargsrepr;
@@ -96,7 +96,7 @@ void Front::show_queue(const Request& request, const Respond& respond, const std
     };
     if (!keeper_ || !connected_)
       return finish(unexpected(keeper_ ? "The broker cannot be reached." : keeper_problem_));
-    keeper_->waiting(name, 0, shown, in_time<std::vector<WaitingMessage>>(io_, broker_late, finish));
+    keeper_->waiting(name, 0, most_messages, in_time<std::vector<WaitingMessage>>(io_, broker_late, finish));
   });
 }
 

@@ -14,13 +14,6 @@ constexpr const char* leaves =
     R"('strict $.** ? (@.type() == "array" && @[0].type() == "array" && @[0][0].type() == "string" )"
     R"(&& @[1] == null)[0][0]')";
 
-void add(ArrayParam& array, const std::optional<std::string>& value) {
-  if (value)
-    array.add(*value);
-  else
-    array.add_null();
-}
-
 }  // namespace
 
 // What the table has no column for goes into `meta`, which Django's clients merge into the document.
@@ -60,14 +53,14 @@ Statement DjangoTable::upsert(const std::vector<const ResultRow*>& rows) const {
   for (const ResultRow* row : rows) {
     task_id.add(row->task_id);
     status.add(row->status);
-    add(result, row->result);
+    result.add_or_null(row->result);
     row->date_done ? date_done.add_timestamp(*row->date_done) : date_done.add_null();
-    add(traceback, row->traceback);
-    add(meta, row->meta);
-    add(args, row->args);
-    add(kwargs, row->kwargs);
-    add(name, row->name);
-    add(worker, row->worker);
+    traceback.add_or_null(row->traceback);
+    meta.add_or_null(row->meta);
+    args.add_or_null(row->args);
+    kwargs.add_or_null(row->kwargs);
+    name.add_or_null(row->name);
+    worker.add_or_null(row->worker);
   }
   Statement out{
       "INSERT INTO django_celery_results_taskresult AS stored (task_id, status, content_type, "

@@ -51,13 +51,6 @@ constexpr const char* group_columns =
     "id INTEGER NOT NULL, taskset_id VARCHAR(155), result BYTEA, date_done TIMESTAMP WITHOUT TIME ZONE, "
     "PRIMARY KEY (id), UNIQUE (taskset_id)";
 
-void add(ArrayParam& array, const std::optional<std::string>& value) {
-  if (value)
-    array.add(*value);
-  else
-    array.add_null();
-}
-
 }  // namespace
 
 ResultTable::ResultTable(const Settings& settings) {
@@ -102,15 +95,15 @@ Statement ResultTable::upsert(const std::vector<const ResultRow*>& rows) const {
   for (const ResultRow* row : rows) {
     task_id.add(row->task_id);
     status.add(row->status);
-    add(result, row->result);
+    result.add_or_null(row->result);
     row->date_done ? date_done.add_timestamp(*row->date_done) : date_done.add_null();
-    add(traceback, row->traceback);
-    add(name, row->name);
-    add(args, row->args);
-    add(kwargs, row->kwargs);
-    add(worker, row->worker);
+    traceback.add_or_null(row->traceback);
+    name.add_or_null(row->name);
+    args.add_or_null(row->args);
+    kwargs.add_or_null(row->kwargs);
+    worker.add_or_null(row->worker);
     row->retries ? retries.add_int4(static_cast<std::int32_t>(*row->retries)) : retries.add_null();
-    add(queue, row->queue);
+    queue.add_or_null(row->queue);
   }
   Statement out{upsert_};
   for (auto* column :

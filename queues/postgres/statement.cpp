@@ -87,6 +87,13 @@ void ArrayParam::add_null() {
   put32(data_, std::numeric_limits<std::uint32_t>::max());
 }
 
+void ArrayParam::add_or_null(const std::optional<std::string>& value) {
+  if (value)
+    add(*value);
+  else
+    add_null();
+}
+
 void ArrayParam::add(std::string_view value) {
   ++count_;
   put32(data_, static_cast<std::uint32_t>(value.size()));

@@ -39,6 +39,7 @@ class ArrayParam {
 
   void add_null();
   void add(std::string_view value);  // text, bytes
+  void add_or_null(const std::optional<std::string>& value);
   void add_int4(std::int32_t value);
   void add_timestamp(double unix_seconds);
   std::size_t size() const { return count_; }

@@ -29,6 +29,8 @@
 
 namespace celeriac::redis {
 
+std::chrono::milliseconds to_milliseconds(double seconds);  // to the nearest
+
 struct ConnectionOptions {
   static constexpr int no_database = -1;  // SELECT is not sent: sentinels have none
 

@@ -6,11 +6,12 @@
 #include <vector>
 
 namespace celeriac::redis {
-namespace {
 
 std::chrono::milliseconds to_milliseconds(double seconds) {
   return std::chrono::milliseconds(std::llround(seconds * 1000));
 }
+
+namespace {
 
 Expected<int> database(std::string_view text) {
   while (!text.empty() && text.front() == '/') text.remove_prefix(1);

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 
 namespace celeriac::redis {
 
@@ -17,14 +16,6 @@ struct DeadOwner {
   std::string cursor = "0";
   std::vector<std::uint64_t> numbers;
 };
-
-namespace {
-
-std::chrono::milliseconds to_milliseconds(double seconds) {
-  return std::chrono::milliseconds(std::llround(seconds * 1000));
-}
-
-}  // namespace
 
 Recovery::Recovery(boost::asio::io_context& io, Connection& connection, Outbox& outbox, Restorer& restorer,
                    const Keys& keys, RecoveryOptions options, Handlers handlers)

@@ -1,6 +1,7 @@
 #include "worker/monitor/process_metrics.hpp"
 
 #include "protocol/time.hpp"
+#include "worker/pool/memory.hpp"
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -11,13 +12,6 @@ namespace celeriac {
 namespace {
 
 const double started = unix_now();
-
-double resident_bytes() {
-  std::ifstream in("/proc/self/statm");
-  double total = 0, resident = 0;
-  in >> total >> resident;
-  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
-}
 
 double open_descriptors() {
   std::error_code error;
@@ -56,7 +50,8 @@ prometheus::MetricFamily counter(std::string name, std::string help, double valu
 std::vector<prometheus::MetricFamily> process_metrics() {
   rusage own{};
   ::getrusage(RUSAGE_SELF, &own);
-  return {gauge("process_resident_memory_bytes", "Resident memory.", {{{}, resident_bytes()}}),
+  return {gauge("process_resident_memory_bytes", "Resident memory.",
+                {{{}, static_cast<double>(resident_bytes())}}),
           counter("process_cpu_seconds_total", "CPU time.", seconds(own.ru_utime) + seconds(own.ru_stime)),
           gauge("process_open_fds", "Open file descriptors.", {{{}, open_descriptors()}}),
           gauge("process_start_time_seconds", "When the process started, Unix time.", {{{}, started}})};
