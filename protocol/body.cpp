@@ -1,60 +1,18 @@
 #include "protocol/body.hpp"
 
 #include "protocol/body_reader.hpp"
+#include "protocol/json_reader.hpp"
 #include "protocol/tagged.hpp"
 
-#include <algorithm>
-#include <iterator>
+#include <optional>
 #include <utility>
 
 namespace celeriac {
 namespace {
 
-constexpr std::string_view embed_keys[] = {"callbacks", "errbacks", "chain", "chord"};
-
-bool is_embed_key(std::string_view key) {
-  return std::find(std::begin(embed_keys), std::end(embed_keys), key) != std::end(embed_keys);
-}
-
 Json* member(Json& object, std::string_view key) {
   const auto found = object.find(key);
   return found == object.end() || found->is_null() ? nullptr : &*found;
-}
-
-// The four keys first and always, whatever else a producer has added behind them.
-Json complete_embed(Json embed) {
-  Json out = Json::object();
-  auto& members = out.get_ref<Json::object_t&>();
-  members.reserve(embed.size() + 4);
-  for (const auto key : embed_keys) {
-    Json* value = member(embed, key);
-    members.emplace_back(key, value ? std::move(*value) : Json());
-  }
-  for (auto& [key, value] : embed.get_ref<Json::object_t&>()) {
-    if (!is_embed_key(key)) members.emplace_back(key, std::move(value));
-  }
-  return out;
-}
-
-void write_embed(const Json& embed, std::string& out) {
-  static const Json none = nullptr;
-  const char* separator = "{";
-  const auto write = [&](std::string_view key, const Json& value) {
-    out += std::exchange(separator, ", ");
-    dump_json_string(key, out);
-    out += ": ";
-    dump_json(value, out);
-  };
-  for (const auto key : embed_keys) {
-    const auto found = embed.find(key);
-    write(key, found == embed.end() ? none : *found);
-  }
-  if (embed.is_object()) {
-    for (const auto& [key, value] : embed.get_ref<const Json::object_t&>()) {
-      if (!is_embed_key(key)) write(key, value);
-    }
-  }
-  out += '}';
 }
 
 Expected<Body> body_of_array(Json value) {
@@ -65,7 +23,7 @@ Expected<Body> body_of_array(Json value) {
   Body body;
   body.args = std::move(value[0]);
   body.kwargs = std::move(value[1]);
-  body.embed = complete_embed(value[2].is_null() ? Json::object() : std::move(value[2]));
+  if (value[2].is_object()) body.embed = Embed::from(value[2]);
   return body;
 }
 
@@ -81,10 +39,25 @@ Expected<Body> body_of_object(Json value) {
     body.kwargs = std::move(*kwargs);
   }
   Json embed = Json::object();
-  for (const auto key : embed_keys) {
+  for (const char* key : {"callbacks", "errbacks", "chain", "chord"}) {
     if (Json* part = member(value, key)) embed[key] = std::move(*part);
   }
-  body.embed = complete_embed(std::move(embed));
+  body.embed = Embed::from(embed);
+  return body;
+}
+
+// A body of the usual shape without tagged values, of which only the arguments are read. Nothing: read it the
+// long way, which says what is wrong with it.
+std::optional<Body> read_plain(std::string_view text) {
+  if (text.find("\"__type__\"") != text.npos) return std::nullopt;
+  JsonScanner in(text);
+  Body body;
+  if (!in.enter_array() || !in.next_element() || !read_json(in, body.args) || !body.args.is_array() ||
+      !in.next_element() || !read_json(in, body.kwargs) || !body.kwargs.is_object() || !in.next_element())
+    return std::nullopt;
+  auto embed = Embed::read(in);
+  if (!embed || in.next_element() || !in.finish()) return std::nullopt;
+  body.embed = std::move(*embed);
   return body;
 }
 
@@ -97,6 +70,9 @@ tl::expected<Body, Refused> read_body(const Message& message, const TaskHeaders&
   };
   const auto serializer = accepted_serializer(message.content_type, accept);
   if (!serializer) return refuse(Refusal::invalid_task, serializer.error().what);
+  if (is_plain_json(message, headers)) {
+    if (auto body = read_plain(message.body)) return std::move(*body);
+  }
   auto value = decode_body(message, headers.compression, *serializer);
   if (!value) return refuse(Refusal::undecodable, "body: " + value.error().what);
   // Only kombu's JSON gives these objects a meaning.
@@ -122,7 +98,7 @@ std::string write_body(const Body& body) {
   out += ", ";
   dump_json(body.kwargs, out);
   out += ", ";
-  write_embed(body.embed, out);
+  body.embed.write(out);
   out += ']';
   return out;
 }

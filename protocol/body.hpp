@@ -1,6 +1,7 @@
 // The body of a task message: arguments and the canvas embedded beside them.
 #pragma once
 
+#include "protocol/embed.hpp"
 #include "protocol/json.hpp"
 #include "protocol/message.hpp"
 
@@ -9,7 +10,7 @@ namespace celeriac {
 struct Body {
   Json args = Json::array();     // always an array
   Json kwargs = Json::object();  // always an object
-  Json embed = Json::object();   // callbacks, errbacks, chain, chord; nulls when absent
+  Embed embed;                   // callbacks, errbacks, chain, chord
 };
 
 // Decompresses, deserializes (json, yaml, msgpack as `accept` allows; pickle never) and

@@ -3,7 +3,7 @@
 #include "protocol/json.hpp"
 
 #include "protocol/json_object.hpp"
-#include "protocol/json_scanner.hpp"
+#include "protocol/json_reader.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -51,15 +51,8 @@ double to_double(std::string_view token) {
 
 class Reader {
  public:
-  Reader(std::string_view text, std::size_t max_depth) : in_(text), max_depth_(max_depth) {}
+  Reader(JsonScanner& in, std::size_t max_depth) : in_(in), max_depth_(max_depth) {}
 
-  Expected<Json> read() {
-    Json value;
-    if (!read_value(value, 0) || !in_.finish()) return unexpected("JSON: " + in_.error());
-    return value;
-  }
-
- private:
   bool read_value(Json& value, std::size_t depth) {
     switch (in_.peek()) {
       case '{':
@@ -85,6 +78,7 @@ class Reader {
     }
   }
 
+ private:
   bool read_string(Json& value) {
     JsonSlice slice;
     if (!in_.read_string(slice)) return false;
@@ -150,7 +144,7 @@ class Reader {
     return true;
   }
 
-  JsonScanner in_;
+  JsonScanner& in_;
   const std::size_t max_depth_;
   std::vector<Json> values_;
   Members members_;
@@ -161,7 +155,14 @@ class Reader {
 Expected<Json> parse_json(std::string_view text, JsonLimits limits) {
   if (text.size() > limits.max_bytes)
     return unexpected("JSON: longer than " + std::to_string(limits.max_bytes) + " bytes");
-  return Reader(text, limits.max_depth).read();
+  JsonScanner in(text);
+  Json value;
+  if (!read_json(in, value, limits.max_depth) || !in.finish()) return unexpected("JSON: " + in.error());
+  return value;
+}
+
+bool read_json(JsonScanner& in, Json& value, std::size_t max_depth) {
+  return Reader(in, max_depth).read_value(value, 0);
 }
 
 Json big_integer(std::string_view digits) {

@@ -172,22 +172,22 @@ std::optional<Outgoing> Consumer::take_notice(Request& request, const Settlement
 void Consumer::plan_follow_ups(Request& request, Settlement& settlement) {
   request.after.reset();
   if (settlement.ended.empty()) return;
-  Json embed;
+  Embed embed;
   if (settlement.embed) {
-    if (settlement.embed->empty()) return;
-    embed = parse_json(*settlement.embed).value_or(nullptr);
+    embed = Embed::of(*settlement.embed).value_or(Embed());
   } else {
     const Message& message = *request.message;
     const bool plain = is_plain_json(message, *request.headers);
     if (plain && canvas::nothing_follows(message.body)) return;
     if (const auto texts = plain ? argument_texts(message.body) : std::nullopt) {
-      embed = parse_json(texts->embed).value_or(nullptr);
+      embed = Embed::of(texts->embed).value_or(Embed());
     } else {
       auto body = read_body(message, *request.headers, accept_);
       if (!body) return;
       embed = std::move(body->embed);
     }
   }
+  if (embed.empty()) return;
   canvas::Ended ended;
   ended.headers = request.headers.get();
   ended.state = settlement.ended;
@@ -195,7 +195,7 @@ void Consumer::plan_follow_ups(Request& request, Settlement& settlement) {
   ended.traceback = settlement.traceback;
   ended.stored = !settlement.status.empty();
   ended.extended = parts_.settings.result_extended;
-  auto after = canvas::aftermath(std::move(embed), ended, sender(request), canvas_.takes_error());
+  auto after = canvas::aftermath(embed, ended, sender(request), canvas_.takes_error());
   if (!after) {
     const std::string why = "what follows the task cannot be read: " + after.error().what;
     log(LogLevel::error, fmt::format("Task {}[{}]: {}", request.headers->display_name(), request.id(), why));

@@ -85,7 +85,7 @@ Json Context::send_canvas(Json signature, std::string grow_chord) {
 Json Context::apply(const Signature& signature) { return send_canvas(signature.json(), {}); }
 
 void Context::replace(const Signature& signature) {
-  const Json embed = body_ ? body_->embed : Json::object();
+  const Json embed = body_ ? body_->embed.json() : Json::object();
   const Json next = canvas::replacement(signature.json(), *job_.headers, embed, uuid4);
   const std::string error = port_.request(CanvasRequest{dump_json(next), {}});
   if (!error.empty()) throw TaskError("OperationalError", Json::array({error}), "kombu.exceptions");
@@ -93,14 +93,14 @@ void Context::replace(const Signature& signature) {
 }
 
 Json Context::add_to_chord(const Signature& signature) {
-  const auto chord = body_ ? body_->embed.find("chord") : Json::const_iterator();
-  if (!body_ || chord == body_->embed.end() || !chord->is_object() || group().empty())
+  const Json chord = body_ ? parse_json(body_->embed.chord()).value_or(nullptr) : Json();
+  if (!chord.is_object() || group().empty())
     throw TaskError("ValueError", Json::array({"Current task is not member of any chord"}));
   Json next = signature.json();
   Json& options = next["options"];
   options["group_id"] = group();
   if (headers().group_index) options["group_index"] = *headers().group_index;
-  options["chord"] = *chord;
+  options["chord"] = chord;
   return send_canvas(std::move(next), group());
 }
 

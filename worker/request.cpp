@@ -125,8 +125,8 @@ std::optional<ArgumentTexts> argument_texts(std::string_view body) {
   at = skip_space(body, kwargs_end);
   if (at >= body.size() || body[at] != ',') return texts;
   at = skip_space(body, at + 1);
-  const std::size_t embed_end = value_end(body, at);
-  if (embed_end != std::string_view::npos) texts.embed = body.substr(at, embed_end - at);
+  const std::size_t embed_end = body.rfind(']');
+  if (embed_end != std::string_view::npos && embed_end > at) texts.embed = body.substr(at, embed_end - at);
   return texts;
 }
 

@@ -31,13 +31,9 @@ std::string traceback(const std::string& task, std::string_view last_line) {
 
 // The canvas part of a body; empty when nothing follows the task. What lies open in the message need not be
 // handed back.
-std::optional<std::string> embed_text(const Job& job, const Json& embed) {
+std::optional<std::string> embed_text(const Job& job, const Embed& embed) {
   if (is_plain_json(*job.message, *job.headers)) return std::nullopt;
-  for (const char* key : {"callbacks", "errbacks", "chain", "chord"}) {
-    const auto found = embed.find(key);
-    if (found != embed.end() && !found->empty()) return dump_json(embed);
-  }
-  return "";
+  return embed.empty() ? "" : embed.text();
 }
 
 std::uint64_t random_below(std::uint64_t bound) {

@@ -29,7 +29,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     must(!body.error().cause.empty(), "a refusal has a cause");
     return 0;
   }
-  must(body->args.is_array() && body->kwargs.is_object() && body->embed.is_object(), "a body has its shape");
+  must(body->args.is_array() && body->kwargs.is_object() && body->embed.json().size() >= 4,
+       "a body has its shape");
   Message again;
   again.headers = headers;
   again.body = write_body(*body);

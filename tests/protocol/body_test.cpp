@@ -39,8 +39,8 @@ TEST_CASE("captured bodies of every serializer and compression") {
       REQUIRE(body);
       CHECK(dump_json(body->args) == "[2, 3]");
       CHECK(body->kwargs.empty());
-      CHECK(body->embed.begin().key() == "callbacks");
-      CHECK(body->embed.size() == 4);
+      CHECK(body->embed.json().begin().key() == "callbacks");
+      CHECK(body->embed.json().size() == 4);
     }
   }
 }
@@ -71,12 +71,35 @@ TEST_CASE("tagged values stay as they are at every depth") {
 }
 
 TEST_CASE("the embed is completed") {
-  CHECK(dump_json(read("[[], {}, null]")->embed) ==
+  CHECK(read("[[], {}, null]")->embed.text() ==
         R"({"callbacks": null, "errbacks": null, "chain": null, "chord": null})");
-  CHECK(dump_json(read(R"([[], {}, {"foo": 1, "chain": []}])")->embed) ==
+  CHECK(read(R"([[], {}, {"foo": 1, "chain": []}])")->embed.text() ==
         R"({"callbacks": null, "errbacks": null, "chain": [], "chord": null, "foo": 1})");
   CHECK(write_body(Body{}) ==
         R"([[], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}])");
+}
+
+TEST_CASE("the next step of a chain is told from those behind it") {
+  using Texts = std::pair<std::string, std::string>;  // the next step, those behind it
+  const auto steps = [](const Embed& embed) -> std::optional<Texts> {
+    const auto texts = embed.next_step();
+    if (!texts) return std::nullopt;
+    return Texts{texts->next, texts->later};
+  };
+  const auto in = [&](const char* text) { return steps(Embed::of(text).value()); };
+  CHECK(in(R"({"chain": [{"a": "]"}, [2] , {"b": 1} ], "chord": null})") ==
+        Texts{R"({"b": 1} )", R"([{"a": "]"}, [2]])"});
+  CHECK(in(R"({"chain": [ 1]})") == Texts{"1", "[]"});
+  CHECK(in(R"({"chain": [1], "chain": [2, 3]})") == Texts{"3", "[2]"});
+  for (const char* none : {"null", "{}", R"({"chain": []})", R"({"chain": null})",
+                           R"({"chain": {"task": "t"}})", R"({"chain": [1], "chain": {}})"}) {
+    CAPTURE(none);
+    CHECK_FALSE(in(none));
+  }
+  CHECK_FALSE(Embed::of(R"({"chain": [1, 2})"));
+  CHECK_FALSE(Embed::of("[]"));
+  CHECK_FALSE(Embed::of("{} 1"));
+  CHECK(steps(Embed::from({{"chain", {1, 2}}})) == Texts{"2", "[1]"});
 }
 
 TEST_CASE("bodies of the wrong shape are refused") {

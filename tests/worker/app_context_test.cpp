@@ -144,7 +144,7 @@ TEST_CASE("replace ends the run; add_to_chord needs a chord") {
   CHECK_THROWS_AS(context.replace(Signature("a")), Ignore);
   const Json sent = parse_json(std::get<CanvasRequest>(call.port.requests.at(0)).signature).value();
   CHECK(sent["options"]["task_id"] == "id-1");
-  body.embed["chord"] = Json{{"task", "body"}};
+  body.embed.set_chord(R"({"task": "body"})");
   call.headers->group = "g";
   context.add_to_chord(Signature("a"));
   CHECK(std::get<CanvasRequest>(call.port.requests.at(1)).grow_chord == "g");

@@ -34,13 +34,13 @@ Sender sender() {
 
 Json embed(const char* text) { return parse_json(text).value(); }
 
-Aftermath after(const TaskHeaders& h, const Json& what, std::string_view state, std::string result) {
+Aftermath after(const TaskHeaders& h, const Json& embed, std::string_view state, std::string result) {
   Ended ended;
   ended.headers = &h;
   ended.state = state;
   ended.result = std::move(result);
-  auto out =
-      canvas::aftermath(what, ended, sender(), [](const std::string& task) { return task == "t.native"; });
+  auto out = canvas::aftermath(Embed::from(embed), ended, sender(),
+                               [](const std::string& task) { return task == "t.native"; });
   REQUIRE(out);
   return std::move(*out);
 }
@@ -125,10 +125,40 @@ TEST_CASE("what cannot be read is refused, not half done") {
   ended.headers = &h;
   ended.state = state::success;
   const auto no = [](const std::string&) { return false; };
-  const auto out = canvas::aftermath(embed(R"({"callbacks": [{"task": "a"}], "chain": [{"nothing": 1}]})"),
-                                     ended, sender(), no);
+  const Embed bad = Embed::from(embed(R"({"callbacks": [{"task": "a"}], "chain": [{"nothing": 1}]})"));
+  const auto out = canvas::aftermath(bad, ended, sender(), no);
   REQUIRE(!out);
   CHECK(out.error().what == "chain: signature is no signature: it has no task name");
+}
+
+TEST_CASE("a step carries those behind it as they came, read or not") {
+  const TaskHeaders h = headers();
+  Ended ended;
+  ended.headers = &h;
+  ended.state = state::success;
+  ended.result = "7";
+  const auto no = [](const std::string&) { return false; };
+  const auto embed_of = [](const canvas::Step& step) {
+    const std::string& body = message(step).message.body;
+    return body.substr(body.find("\"callbacks\""));
+  };
+  const auto next = [&](const char* text) {
+    return canvas::aftermath(Embed::of(text).value(), ended, sender(), no);
+  };
+  const auto out = next(R"({"chain": [ {"nothing":1},{"task":"c","x":1e2} , {"task": "b", "args": [1]} ]})");
+  REQUIRE(out);
+  CHECK(header(out->before[0], "task") == "b");
+  CHECK(args(out->before[0]) == Json::array({7, 1}));
+  CHECK(
+      embed_of(out->before[0]) ==
+      R"("callbacks": null, "errbacks": null, "chain": [ {"nothing":1},{"task":"c","x":1e2}], "chord": null}])");
+  CHECK(embed_of(next(R"({"chain": [{"task": "b"}]})")->before[0]) ==
+        R"("callbacks": null, "errbacks": null, "chain": [], "chord": null}])");
+  CHECK(header(next(R"({"chain": {"task": "alone"}})")->before[0], "task") == "alone");
+  // A composition takes its followers in, so they must be sound.
+  const char* mixed = R"({"chain": [{"nothing": 1}, {"task": "celery.group", "subtask_type": "group",
+                          "kwargs": {"tasks": [{"task": "a"}]}}]})";
+  CHECK(next(mixed).error().what == "chain: signature is no signature: it has no task name");
 }
 
 TEST_CASE("a chord that fails takes along its body, what follows it, and the chord around it") {

@@ -13,22 +13,31 @@ namespace {
 constexpr std::string_view empty_embed =
     "{\"callbacks\": null, \"errbacks\": null, \"chain\": null, \"chord\": null}]";
 
-Json take_list(Json& embed, const char* name) {
-  const auto found = embed.find(name);
-  if (found == embed.end() || found->is_null()) return Json::array();
-  if (found->is_array()) return std::move(*found);
-  Json list = Json::array();
-  list.push_back(std::move(*found));
-  return list;
+Expected<Json> checked(std::string_view text, const char* what) {
+  auto signature = parse_json(text);
+  if (!signature) return unexpected(std::string(what) + ": " + signature.error().what);
+  if (auto ok = check_signature(*signature); !ok)
+    return unexpected(std::string(what) + ": " + ok.error().what);
+  return signature;
 }
 
-Expected<bool> check_all(Json& list, const char* what) {
+// Signatures; one by itself is a list of one.
+Expected<Json> checked_list(std::string_view text, const char* what) {
+  auto value = parse_json(text);
+  if (!value) return unexpected(std::string(what) + ": " + value.error().what);
+  Json list = Json::array();
+  if (value->is_array())
+    list = std::move(*value);
+  else if (!value->is_null())
+    list.push_back(std::move(*value));
   for (Json& signature : list) {
     if (auto ok = check_signature(signature); !ok)
       return unexpected(std::string(what) + ": " + ok.error().what);
   }
-  return true;
+  return list;
 }
+
+bool holds_nothing(std::string_view text) { return text == "null" || text == "[]" || text == "{}"; }
 
 Json one_argument(Json value) {
   Json args = Json::array();
@@ -173,16 +182,38 @@ Json request_record(const TaskHeaders& headers) {
   return request;
 }
 
-Expected<bool> succeed(Json callbacks, Json chain, const Ended& ended, const Sender& sender, Aftermath& out) {
+// The next step of the chain goes out with those behind it, which nobody reads here: they are its message's
+// business. Only a composition takes them in.
+Expected<bool> take_step(const Embed& embed, const Json& args, Plan& plan) {
+  auto texts = embed.next_step();
+  if (!texts) texts = ChainTexts{embed.chain(), "[]"};  // one step by itself
+  auto next = checked(texts->next, "chain");
+  if (!next) return tl::unexpected(next.error());
+  if (kind_of(*next) == Kind::task) {
+    plan.apply_step(std::move(*next), args, std::move(texts->later));
+    return true;
+  }
+  auto later = checked_list(texts->later, "chain");
+  if (!later) return tl::unexpected(later.error());
+  Json options = Json::object();
+  options["chain"] = std::move(*later);
+  plan.apply(std::move(*next), args, Json::object(), std::move(options));
+  return true;
+}
+
+Expected<bool> succeed(const Embed& embed, const Ended& ended, const Sender& sender, Aftermath& out) {
+  auto callbacks = checked_list(embed.callbacks(), "link");
+  if (!callbacks) return tl::unexpected(callbacks.error());
+  if (callbacks->empty() && holds_nothing(embed.chain())) return true;
   auto value = parse_json(ended.result);
   if (!value) return tl::unexpected(value.error());
   const Json args = one_argument(std::move(*value));
   Plan plan(sender);
-  if (callbacks.size() == 1) {
-    plan.apply(std::move(callbacks[0]), args);
+  if (callbacks->size() == 1) {
+    plan.apply(std::move((*callbacks)[0]), args);
   } else {
     Json plain = Json::array();
-    for (Json& callback : callbacks) {
+    for (Json& callback : *callbacks) {
       if (kind_of(callback) == Kind::group)
         plan.apply(std::move(callback), args);
       else
@@ -190,12 +221,8 @@ Expected<bool> succeed(Json callbacks, Json chain, const Ended& ended, const Sen
     }
     if (!plain.empty()) plan.apply(make_group(std::move(plain)), args);
   }
-  if (!chain.empty()) {
-    Json next = std::move(chain.back());
-    chain.erase(chain.size() - 1);
-    Json options = Json::object();
-    options["chain"] = std::move(chain);
-    plan.apply(std::move(next), args, Json::object(), std::move(options));
+  if (!holds_nothing(embed.chain())) {
+    if (auto ok = take_step(embed, args, plan); !ok) return ok;
   }
   out.before = std::move(plan.steps());
   out.children = plan.children();
@@ -204,35 +231,31 @@ Expected<bool> succeed(Json callbacks, Json chain, const Ended& ended, const Sen
 
 }  // namespace
 
-Expected<Aftermath> aftermath(Json embed, const Ended& ended, const Sender& sender,
+Expected<Aftermath> aftermath(const Embed& embed, const Ended& ended, const Sender& sender,
                               const TakesError& takes_error) {
   Aftermath out;
-  if (!embed.is_object()) return out;
-  Json chain = take_list(embed, "chain");
-  if (auto ok = check_all(chain, "chain"); !ok) return tl::unexpected(ok.error());
-  if (const auto chord = embed.find("chord");
-      chord != embed.end() && chord->is_object() && !ended.headers->group.empty()) {
+  if (!holds_nothing(embed.chord()) && !ended.headers->group.empty()) {
+    auto body = checked(embed.chord(), "chord");
+    if (!body) return tl::unexpected(body.error());
     PartEnd end;
     end.part.group_id = ended.headers->group;
     end.part.task_id = ended.headers->id;
     end.part.index = ended.headers->group_index;
     end.part.state = ended.state;
     end.part.result = ended.result;
-    end.body = std::move(*chord);
-    if (auto ok = check_signature(end.body); !ok) return unexpected("chord: " + ok.error().what);
+    end.body = std::move(*body);
     out.parts.push_back(std::move(end));
   }
   if (ended.state == state::success) {
-    Json callbacks = take_list(embed, "callbacks");
-    if (auto ok = check_all(callbacks, "link"); !ok) return tl::unexpected(ok.error());
-    if (auto ok = succeed(std::move(callbacks), std::move(chain), ended, sender, out); !ok)
-      return tl::unexpected(ok.error());
+    if (auto ok = succeed(embed, ended, sender, out); !ok) return tl::unexpected(ok.error());
   } else if (ended.state == state::failure) {
+    auto chain = checked_list(embed.chain(), "chain");
+    if (!chain) return tl::unexpected(chain.error());
     Failure failure(out, ended.state, ended.result, ended.traceback, ended.stored, ended.extended);
-    for (Json& step : chain) failure.spread(step);
-    Json errbacks = take_list(embed, "errbacks");
-    if (auto ok = check_all(errbacks, "link_error"); !ok) return tl::unexpected(ok.error());
-    send_errbacks(std::move(errbacks), ended.headers->id, request_record(*ended.headers), ended.result,
+    for (Json& step : *chain) failure.spread(step);
+    auto errbacks = checked_list(embed.errbacks(), "link_error");
+    if (!errbacks) return tl::unexpected(errbacks.error());
+    send_errbacks(std::move(*errbacks), ended.headers->id, request_record(*ended.headers), ended.result,
                   ended.traceback, sender, takes_error, out);
   }
   return out;

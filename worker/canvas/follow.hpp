@@ -5,6 +5,7 @@
 // own result is stored after `before` and ahead of `rows`, so an errback finds the failure it is told about.
 #pragma once
 
+#include "protocol/embed.hpp"
 #include "protocol/result.hpp"
 #include "queues/result_backend.hpp"
 #include "worker/canvas/plan.hpp"
@@ -43,7 +44,7 @@ struct Ended {
 // `sender` is the ended task. An errback that takes three arguments (`takes_error` says so of a task
 // of this worker) gets [request, exception, traceback]; any other gets the failed task's id.
 using TakesError = std::function<bool(const std::string& task)>;
-Expected<Aftermath> aftermath(Json embed, const Ended& ended, const Sender& sender,
+Expected<Aftermath> aftermath(const Embed& embed, const Ended& ended, const Sender& sender,
                               const TakesError& takes_error);
 
 // Why the body of a chord cannot run.

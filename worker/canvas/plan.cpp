@@ -83,10 +83,15 @@ Json Plan::apply_any(Json s, const Json& args, const Json& kwargs, Json options,
   return nullptr;
 }
 
-Json Plan::apply_task(Json s, bool to_children) {
+Json Plan::apply_step(Json task, const Json& args, std::string later) {
+  merge(task, args, Json::object(), Json::object());
+  return apply_task(std::move(task), true, std::move(later));
+}
+
+Json Plan::apply_task(Json s, bool to_children, std::string chain) {
   if (text_option(s, "task_id").empty()) s["options"]["task_id"] = sender_.new_id();
   const std::string id = text_option(s, "task_id");
-  steps_.push_back(task_message(std::move(s), sender_));
+  steps_.push_back(task_message(std::move(s), sender_, std::move(chain)));
   if (to_children) children_.push_back(result_tuple(id));
   return result_tuple(id);
 }

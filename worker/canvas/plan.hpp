@@ -48,6 +48,9 @@ class Plan {
   Json apply(Json signature, const Json& args = Json::array(), const Json& kwargs = Json::object(),
              Json options = Json::object());
 
+  // The same for the next step of a chain, a plain task: `later` is the JSON list of the steps behind it.
+  Json apply_step(Json task, const Json& args, std::string later);
+
   // Gives the signature ids and place without sending it; the same result tuple.
   Json freeze(Json& signature, const Json& place);
 
@@ -56,7 +59,7 @@ class Plan {
   const Json& children() const { return children_; }
 
  private:
-  Json apply_task(Json signature, bool to_children);
+  Json apply_task(Json signature, bool to_children, std::string chain = {});
   Json apply_chain(Json chain, const Json& args, const Json& kwargs, Json options, bool to_children);
   Json apply_group(Json group, const Json& args, const Json& kwargs, Json options, bool to_children);
   Json apply_chord(Json chord, const Json& args, const Json& kwargs, Json options, bool to_children);
@@ -78,7 +81,7 @@ class Plan {
   Json children_ = Json::array();
 };
 
-// One message from a signature whose options are final.
-Outgoing task_message(Json signature, const Sender& sender);
+// One message from a signature whose options are final. `chain`: JSON text that counts instead of its own.
+Outgoing task_message(Json signature, const Sender& sender, std::string chain = {});
 
 }  // namespace celeriac::canvas

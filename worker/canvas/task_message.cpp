@@ -38,9 +38,9 @@ void set_time(const Json& options, const char* name, double now, std::optional<d
   }
 }
 
-Json callbacks(const Json& signature, const char* name) {
-  Json list = list_option(signature, name);
-  return list.empty() ? Json(nullptr) : list;
+std::string callbacks(const Json& signature, const char* name) {
+  const Json list = list_option(signature, name);
+  return list.empty() ? "null" : dump_json(list);
 }
 
 void set_stamps(const Json& options, TaskHeaders& headers) {
@@ -57,7 +57,7 @@ void set_stamps(const Json& options, TaskHeaders& headers) {
 
 }  // namespace
 
-Outgoing task_message(Json signature, const Sender& sender) {
+Outgoing task_message(Json signature, const Sender& sender, std::string chain) {
   Json& options = signature["options"];
   TaskHeaders headers;
   headers.lang = "c++";
@@ -108,10 +108,10 @@ Outgoing task_message(Json signature, const Sender& sender) {
   Body body;  // last, because it takes the signature apart
   body.args = std::move(signature["args"]);
   body.kwargs = std::move(signature["kwargs"]);
-  body.embed["callbacks"] = callbacks(signature, "link");
-  body.embed["errbacks"] = callbacks(signature, "link_error");
-  body.embed["chain"] = std::move(options["chain"]);
-  body.embed["chord"] = std::move(options["chord"]);
+  body.embed.set_callbacks(callbacks(signature, "link"));
+  body.embed.set_errbacks(callbacks(signature, "link_error"));
+  body.embed.set_chain(chain.empty() ? dump_json(member(options, "chain")) : std::move(chain));
+  body.embed.set_chord(dump_json(member(options, "chord")));
   message.body = write_body(body);
   return out;
 }
