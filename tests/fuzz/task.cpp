@@ -1,6 +1,7 @@
 // Headers up to the first line break, the body behind it.
 #include "check.hpp"
 #include "protocol/body.hpp"
+#include "protocol/json_scanner.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -31,6 +32,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   must(body->args.is_array() && body->kwargs.is_object() && body->embed.json().size() >= 4,
        "a body has its shape");
+  if (const auto steps = body->embed.next_step()) {
+    for (const std::string_view text : {steps->next, std::string_view(steps->later)}) {
+      JsonScanner in(text);
+      must(in.skip_value() && in.finish(), "the steps of a chain are JSON each");
+    }
+  }
   Message again;
   again.headers = headers;
   again.body = write_body(*body);
