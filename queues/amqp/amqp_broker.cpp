@@ -1,10 +1,12 @@
 #include "queues/amqp/amqp_broker.hpp"
 
 #include "protocol/time.hpp"
+#include "protocol/uuid.hpp"
 #include "queues/amqp/broadcasts.hpp"
 #include "queues/amqp/consumption.hpp"
 #include "queues/amqp/dead_letters.hpp"
 #include "queues/amqp/delayed_delivery.hpp"
+#include "queues/amqp/pauses.hpp"
 #include "queues/amqp/reply_codes.hpp"
 
 #include <spdlog/spdlog.h>
@@ -26,7 +28,8 @@ class AmqpBroker::Impl : public std::enable_shared_from_this<Impl> {
         replies(io, publishing, publishing_topology),
         announcer(publishing, publishing_topology),
         subscriptions(io, consuming, consuming_errands, consuming_topology),
-        consumption(std::make_shared<Consumption>(io, consuming, consuming_topology, publisher,
+        consumption(std::make_shared<Consumption>(io, consuming, consuming_errands, consuming_topology,
+                                                  publisher,
                                                   Consumption::Options{options.detect_quorum, true})),
         stop_timer(io) {}
 
@@ -82,6 +85,16 @@ class AmqpBroker::Impl : public std::enable_shared_from_this<Impl> {
     };
     events.on_failed = [this](std::string why) { failed(std::move(why)); };
     consuming.start(std::move(events));
+  }
+
+  void consume(std::vector<std::string> queues) {
+    need_consuming();
+    if (!std::exchange(listening, true)) {
+      subscriptions.when_missed([this] { consumption->look_for_pauses(); });
+      subscriptions.subscribe(pause_exchange, "", std::string(pause_exchange) + "." + uuid4(),
+                              [this](Message&& notice) { consumption->look_for_pause(notice.body); });
+    }
+    consumption->consume(std::move(queues));
   }
 
   void came_up() {
@@ -227,9 +240,11 @@ class AmqpBroker::Impl : public std::enable_shared_from_this<Impl> {
       info.name = queues[i];
       info.unacked = consumption->held(queues[i]);
       info.delayed = consumption->deferred(queues[i]);
+      if (consumption->held_back(queues[i])) info.consumers = 0;  // paused: nobody of ours takes from it
       publishing_errands.look_at_queue(queues[i], [all, i, finish](const Errands::Outcome& outcome) {
         all->infos[i].ready = outcome.messages;
-        all->infos[i].consumers = static_cast<std::int64_t>(outcome.consumers);
+        if (all->infos[i].consumers != 0)
+          all->infos[i].consumers = static_cast<std::int64_t>(outcome.consumers);
         finish(outcome);
       });
       publishing_errands.look_at_queue(dead_letter_queue(queues[i]),
@@ -253,7 +268,7 @@ class AmqpBroker::Impl : public std::enable_shared_from_this<Impl> {
   std::shared_ptr<Consumption> consumption;
   Timer stop_timer;
   std::function<void(std::size_t)> stop_done;
-  bool closed = false;
+  bool closed = false, listening = false;
 };
 
 AmqpBroker::AmqpBroker(boost::asio::io_context& io, BrokerOptions options)
@@ -261,10 +276,7 @@ AmqpBroker::AmqpBroker(boost::asio::io_context& io, BrokerOptions options)
 AmqpBroker::~AmqpBroker() { impl_->close(); }
 
 void AmqpBroker::start(Handlers handlers) { impl_->start(std::move(handlers)); }
-void AmqpBroker::consume(std::vector<std::string> queues) {
-  impl_->need_consuming();
-  impl_->consumption->consume(std::move(queues));
-}
+void AmqpBroker::consume(std::vector<std::string> queues) { impl_->consume(std::move(queues)); }
 void AmqpBroker::set_window(unsigned window) { impl_->consumption->set_window(window); }
 bool AmqpBroker::fixed_window() const { return impl_->consumption->fixed_window(); }
 void AmqpBroker::pause() { impl_->consumption->pause(); }

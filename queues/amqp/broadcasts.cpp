@@ -50,6 +50,7 @@ void Subscriptions::down() {
   channel_.reset();
   retry_timer_.cancel();
   retry_.clear();
+  retried_.clear();
 }
 
 void Subscriptions::give_up(const std::string& why) {
@@ -60,6 +61,7 @@ void Subscriptions::give_up(const std::string& why) {
 
 void Subscriptions::cancel() {
   retry_timer_.cancel();
+  missed_ = nullptr;
   mailboxes_.clear();
 }
 
@@ -100,9 +102,12 @@ void Subscriptions::declare(const std::string& queue) {
 }
 
 void Subscriptions::retry_later(const std::string& queue) {
-  retry_.push_back(queue);
+  retry_.insert(queue);
   retry_timer_.after(retry_pause, [this] {
-    for (const auto& name : std::exchange(retry_, {})) declare(name);
+    for (const auto& name : std::exchange(retry_, {})) {
+      retried_.insert(name);
+      declare(name);
+    }
   });
 }
 
@@ -121,6 +126,7 @@ void Subscriptions::consume(const std::string& queue) {
                  const auto mailbox = mailboxes_.find(queue);
                  if (mailbox == mailboxes_.end()) return;
                  if (auto ready = std::exchange(mailbox->second.ready, nullptr)) ready(Status{});
+                 if (retried_.erase(queue) != 0 && missed_) missed_();
                });
 }
 

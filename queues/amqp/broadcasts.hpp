@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,10 @@ class Subscriptions final : public ChannelEvents {
   using OnMessage = Broker::OnMessage;
 
   Subscriptions(boost::asio::io_context& io, Connection& connection, Errands& errands, Topology& topology);
+
+  // Runs when we listen again although the connection was there all the time: something may have passed us
+  // by.
+  void when_missed(std::function<void()> missed) { missed_ = std::move(missed); }
 
   void subscribe(std::string exchange, std::string pattern, std::string queue, OnMessage on_message);
   void open_inbox(std::string queue, std::string exchange, std::string routing_key, OnMessage on_message,
@@ -55,7 +60,8 @@ class Subscriptions final : public ChannelEvents {
   Timer retry_timer_;
   std::optional<ChannelId> channel_;
   std::map<std::string, Mailbox> mailboxes_;  // by queue
-  std::vector<std::string> retry_;
+  std::set<std::string> retry_, retried_;
+  std::function<void()> missed_;
 };
 
 // What goes out, on the connection that publishes; without confirms, for nobody keeps these messages.

@@ -3,6 +3,7 @@
 #include "protocol/time.hpp"
 #include "queues/amqp/dead_letters.hpp"
 #include "queues/amqp/delayed_delivery.hpp"
+#include "queues/amqp/pauses.hpp"
 #include "queues/amqp/reply_codes.hpp"
 
 #include <spdlog/spdlog.h>
@@ -16,6 +17,7 @@ constexpr unsigned full_channel = 60000;  // deferred messages; then another cha
 constexpr std::size_t due_batch = 1024;
 constexpr std::chrono::milliseconds grace{1000};  // for messages to come back after a reconnect
 constexpr std::chrono::milliseconds longest_reopen_pause{5000};
+constexpr std::chrono::milliseconds pause_look{5000};  // at the markers of paused queues
 // A window's worth of messages with an ETA costs a round trip, for the server must hear of the new prefetch.
 constexpr unsigned first_slack = 8, most_slack = 512;
 // A server that was killed brings back messages without knowing that it had delivered them.
@@ -23,16 +25,18 @@ constexpr std::chrono::seconds unmarked_time{60};
 
 }  // namespace
 
-Consumption::Consumption(boost::asio::io_context& io, Connection& connection, Topology& topology,
-                         Publisher& publisher, Options options)
+Consumption::Consumption(boost::asio::io_context& io, Connection& connection, Errands& errands,
+                         Topology& topology, Publisher& publisher, Options options)
     : io_(io),
       connection_(connection),
+      errands_(errands),
       topology_(topology),
       publisher_(publisher),
       options_(options),
       due_timer_(io),
       grace_timer_(io),
-      reopen_timer_(io) {}
+      reopen_timer_(io),
+      pause_timer_(io) {}
 
 // ---- life ----
 
@@ -76,18 +80,50 @@ void Consumption::declare_queues() {
   for (const auto& queue : queues_) {
     if (!declaring_.insert(queue).second) continue;
     topology_.ensure(queue, [this, queue](const Topology::Queue& result) {
-      declaring_.erase(queue);
       if (closed_) return;
       if (!result.problem.empty()) {
+        declaring_.erase(queue);
         if (connection_.ready()) spdlog::error("queue '{}' cannot be consumed: {}", queue, result.problem);
+        if (declaring_.empty()) start_consumers();
         return;
       }
-      if (result.quorum && options_.detect_quorum && options_.native_delayed)
-        topology_.ensure_delayed(queue, nullptr);
-      if (declaring_.empty()) start_consumers();
+      if (result.quorum && options_.detect_quorum && options_.native_delayed) to_delay_.insert(queue);
+      look_for_pause(queue);
     });
   }
   if (declaring_.empty()) start_consumers();
+}
+
+void Consumption::look_for_pause(const std::string& queue) {
+  errands_.look_at_queue(pause_marker(queue), [this, queue](const Errands::Outcome& marker) {
+    if (!closed_) pause_seen(queue, marker);
+  });
+}
+
+void Consumption::look_for_pauses() {
+  for (const auto& queue : queues_) look_for_pause(queue);
+}
+
+void Consumption::pause_seen(const std::string& queue, const Errands::Outcome& marker) {
+  declaring_.erase(queue);
+  if (marker.ok()) {
+    if (held_back_.insert(queue).second) spdlog::info("queue '{}' is paused", queue);
+  } else if (marker.code == not_found) {
+    if (held_back_.erase(queue) != 0) spdlog::info("queue '{}' is resumed", queue);
+  } else if (marker.code != -1 && !std::exchange(pauses_hidden_, true)) {
+    spdlog::warn("whether queues are paused cannot be seen, so no pause is honoured: {}", marker.text);
+  }
+  // Markers may also go without a word: with the vhost's other queues, by hand.
+  if (!held_back_.empty() && !paused_ && !pause_timer_.waiting())
+    pause_timer_.after(pause_look, [this] {
+      for (const auto& paused : std::set(held_back_)) look_for_pause(paused);
+    });
+  if (declaring_.empty()) start_consumers();
+}
+
+bool Consumption::takes(const std::string& queue) const {
+  return topology_.knows(queue) && declaring_.count(queue) == 0 && held_back_.count(queue) == 0 &&
+         std::find(queues_.begin(), queues_.end(), queue) != queues_.end();
 }
 
 // Only when every queue is known: one quorum queue decides how all of them prefetch.
@@ -101,8 +137,30 @@ void Consumption::start_consumers() {
     spdlog::info("Global QoS is disabled: each consumer has its own prefetch count, which stays as it is");
     for (auto& channel : channels_) channel->retire();
   }
+  stop_unwanted();
+  if (!per_consumer_) {
+    auto* channel = current();
+    if (!channel) channel = open_channel(std::nullopt);
+    if (!channel) return;
+    channel->set_window(window_);
+    for (const auto& queue : queues_)
+      if (takes(queue)) channel->consume(queue);
+  }
+  adjust_prefetch();
+  // Not before: these are a hundred declarations.
+  for (const auto& queue : std::exchange(to_delay_, {})) topology_.ensure_delayed(queue, nullptr);
+  grace_ = lost_.decided() > 0;
+  if (grace_)
+    grace_timer_.after(grace, [this] {
+      grace_ = false;
+      check_settled();
+    });
+  turn_soon();
+}
+
+void Consumption::stop_unwanted() {
   const auto unwanted = [this](const std::string& queue) {
-    return std::find(queues_.begin(), queues_.end(), queue) == queues_.end();
+    return held_back(queue) || std::find(queues_.begin(), queues_.end(), queue) == queues_.end();
   };
   for (auto& channel : channels_) {
     for (const auto& queue : channel->queues()) {
@@ -113,22 +171,6 @@ void Consumption::start_consumers() {
         channel->cancel(queue);
     }
   }
-  if (!per_consumer_) {
-    auto* channel = current();
-    if (!channel) channel = open_channel(std::nullopt);
-    if (!channel) return;
-    channel->set_window(window_);
-    for (const auto& queue : queues_)
-      if (topology_.knows(queue)) channel->consume(queue);
-  }
-  adjust_prefetch();
-  grace_ = lost_.decided() > 0;
-  if (grace_)
-    grace_timer_.after(grace, [this] {
-      grace_ = false;
-      check_settled();
-    });
-  turn_soon();
 }
 
 ConsumingChannel* Consumption::current() const {
@@ -139,8 +181,10 @@ void Consumption::down(const std::string& why) {
   // The server's way to say that a queue is of the quorum kind, when detection could not know.
   if (why.find("does not support global qos") != why.npos) per_consumer_ = true;
   declaring_.clear();
+  to_delay_.clear();
   reopen_timer_.cancel();
   grace_timer_.cancel();
+  pause_timer_.cancel();
   for (auto& channel : std::exchange(channels_, {})) {
     lose(*channel);
     gone_.push_back(std::move(channel));
@@ -206,6 +250,7 @@ void Consumption::drop(ConsumingChannel& channel) {
 void Consumption::consume(std::vector<std::string> queues) {
   queues_ = std::move(queues);
   consuming_ = true;
+  stop_unwanted();
   if (!reopen_timer_.waiting()) declare_queues();
 }
 
@@ -218,6 +263,7 @@ void Consumption::pause() {
   paused_ = true;
   due_timer_.cancel();
   reopen_timer_.cancel();
+  pause_timer_.cancel();
   for (auto& channel : channels_) channel->cancel_all();
 }
 
@@ -237,14 +283,14 @@ void Consumption::cancel() {
   closed_ = true;
   handlers_ = {};
   settled_.clear();
-  for (Timer* timer : {&due_timer_, &grace_timer_, &reopen_timer_}) timer->cancel();
+  for (Timer* timer : {&due_timer_, &grace_timer_, &reopen_timer_, &pause_timer_}) timer->cancel();
 }
 
 // ---- in ----
 
 void Consumption::delivered(ConsumingChannel& channel, const std::string& queue, Incoming&& incoming) {
   reopen_pause_ = std::chrono::milliseconds(0);
-  if (paused_) return channel.reject(incoming.tag, true);
+  if (paused_ || held_back(queue)) return channel.reject(incoming.tag, true);
   // What came on top of the window and does not wait goes back, for others to take.
   if (slack_out_ && held_.size() - deferred_ >= window_ && !delayed::eta_of(incoming.message)) {
     slack_ = 0;
@@ -364,6 +410,10 @@ void Consumption::deliver_due() {
     held.deferred = false;
     --held.channel->deferred;
     --deferred_;
+    if (held_back(held.queue)) {
+      reject(tag, Requeue::yes);
+      continue;
+    }
     Delivery delivery;
     delivery.tag = tag;
     delivery.queue = held.queue;
@@ -424,7 +474,7 @@ void Consumption::adjust_prefetch() {
   if (paused_ || !connection_.ready()) return;
   if (per_consumer_) {
     for (const auto& queue : queues_)
-      if (topology_.knows(queue)) fit_channels(queue);
+      if (takes(queue)) fit_channels(queue);
     return;
   }
   auto* channel = current();
@@ -481,7 +531,9 @@ void Consumption::check_settled() {
     if (!channel->all_proven()) return;
   const bool starting =
       std::all_of(channels_.begin(), channels_.end(), [](const auto& channel) { return channel->retired(); });
-  if (lost_.decided() > 0 && busy && !queues_.empty() && (grace_ || starting || !declaring_.empty())) return;
+  const bool some = std::any_of(queues_.begin(), queues_.end(),
+                                [this](const std::string& queue) { return !held_back(queue); });
+  if (lost_.decided() > 0 && busy && some && (grace_ || starting || !declaring_.empty())) return;
   for (auto& then : std::exchange(settled_, {})) then();
 }
 

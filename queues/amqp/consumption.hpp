@@ -31,8 +31,8 @@ class Consumption : public std::enable_shared_from_this<Consumption> {
     bool native_delayed = true;  // bind quorum queues to kombu's delayed delivery
   };
 
-  Consumption(boost::asio::io_context& io, Connection& connection, Topology& topology, Publisher& publisher,
-              Options options);
+  Consumption(boost::asio::io_context& io, Connection& connection, Errands& errands, Topology& topology,
+              Publisher& publisher, Options options);
 
   void start(Handlers handlers) { handlers_ = std::move(handlers); }
   void up();
@@ -41,6 +41,10 @@ class Consumption : public std::enable_shared_from_this<Consumption> {
   void consume(std::vector<std::string> queues);
   void set_window(unsigned window);
   void pause();
+  // Whether an operator has paused or resumed the queue; see pauses.hpp.
+  void look_for_pause(const std::string& queue);
+  void look_for_pauses();
+  bool held_back(const std::string& queue) const { return held_back_.count(queue) != 0; }
 
   void ack(Tag tag);
   void reject(Tag tag, Requeue requeue);
@@ -72,7 +76,10 @@ class Consumption : public std::enable_shared_from_this<Consumption> {
   ConsumingChannel* open_channel(std::optional<unsigned> fixed_prefetch);
   void declare_later(std::chrono::milliseconds pause);
   void declare_queues();
+  void pause_seen(const std::string& queue, const Errands::Outcome& marker);
+  bool takes(const std::string& queue) const;
   void start_consumers();
+  void stop_unwanted();
   void delivered(ConsumingChannel& channel, const std::string& queue, Incoming&& incoming);
   void apply(ConsumingChannel& channel, std::uint64_t delivery, const std::string& queue, Tag tag,
              std::shared_ptr<const Message> message, Verdict verdict);
@@ -88,6 +95,7 @@ class Consumption : public std::enable_shared_from_this<Consumption> {
 
   boost::asio::io_context& io_;
   Connection& connection_;
+  Errands& errands_;
   Topology& topology_;
   Publisher& publisher_;
   const Options options_;
@@ -96,6 +104,9 @@ class Consumption : public std::enable_shared_from_this<Consumption> {
   ChannelList gone_;      // freed at the end of the turn: they may be further up the stack
   std::vector<std::string> queues_;
   std::set<std::string> declaring_;
+  std::set<std::string> held_back_;  // paused by an operator
+  std::set<std::string> to_delay_;   // quorum queues, to be bound to kombu's delayed delivery
+  bool pauses_hidden_ = false;       // the server does not let us look for them
   unsigned window_ = 0;
   bool consuming_ = false, paused_ = false, turn_posted_ = false, closed_ = false;
   bool per_consumer_ = false;  // a channel for each queue: it is a quorum queue, or RabbitMQ 4
@@ -113,7 +124,7 @@ class Consumption : public std::enable_shared_from_this<Consumption> {
   std::size_t burying_ = 0;
   bool grace_ = false;  // consuming again after a loss: what we decided may still come back
   std::vector<std::function<void()>> settled_;
-  Timer due_timer_, grace_timer_, reopen_timer_;
+  Timer due_timer_, grace_timer_, reopen_timer_, pause_timer_;
 };
 
 }  // namespace celeriac::amqp

@@ -1,6 +1,7 @@
 #include "queues/amqp/errands.hpp"
 
 #include "queues/amqp/field_table.hpp"
+#include "queues/amqp/reply_codes.hpp"
 
 #include <utility>
 
@@ -88,7 +89,8 @@ void Errands::declare_queue(QueueSpec spec, Done done) {
   add(
       [spec = std::move(spec)](Session& session, ChannelId channel, Reply reply) {
         FieldTable arguments;
-        if (auto made = arguments.assign(spec.arguments); !made) return reply({406, made.error().what});
+        if (auto made = arguments.assign(spec.arguments); !made)
+          return reply({precondition_failed, made.error().what});
         amqp_queue_declare_t declare{};
         declare.queue = bytes(spec.name);
         declare.durable = spec.durable;
@@ -180,6 +182,22 @@ void Errands::delete_queue(std::string name, Done done) {
         amqp_queue_delete_t remove{};
         remove.queue = bytes(name);
         ask(session, channel, AMQP_QUEUE_DELETE_METHOD, &remove, AMQP_QUEUE_DELETE_OK_METHOD,
+            std::move(reply));
+      },
+      std::move(done));
+}
+
+void Errands::publish(Message message, Done done) {
+  add(
+      [message = std::move(message)](Session& session, ChannelId channel, Reply reply) {
+        const Properties& to = message.properties;
+        auto sent = session.publish(channel, to.exchange, to.routing_key, false, message);
+        if (!sent) return reply({precondition_failed, sent.error().what});
+        // A channel's methods are done in order, so any answer proves that this is done.
+        amqp_exchange_declare_t declare{};
+        declare.exchange = bytes("amq.direct");
+        declare.passive = true;
+        ask(session, channel, AMQP_EXCHANGE_DECLARE_METHOD, &declare, AMQP_EXCHANGE_DECLARE_OK_METHOD,
             std::move(reply));
       },
       std::move(done));

@@ -50,6 +50,9 @@ class Errands final : public ChannelEvents {
   void bind_exchange(Binding binding, Done done);
   void purge_queue(std::string name, Done done);
   void delete_queue(std::string name, Done done);
+  // Not mandatory: answers when the server has handed the message on, to nobody perhaps. The exchange must
+  // exist.
+  void publish(Message message, Done done);
   bool idle() const { return waiting_.empty() && !running_; }
 
   void on_channel_closed(int code, const std::string& text) override;

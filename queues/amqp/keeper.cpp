@@ -3,6 +3,8 @@
 #include "protocol/envelope.hpp"
 #include "protocol/json.hpp"
 #include "queues/amqp/dead_letters.hpp"
+#include "queues/amqp/pauses.hpp"
+#include "queues/amqp/reply_codes.hpp"
 
 #include <algorithm>
 #include <map>
@@ -138,12 +140,11 @@ void Keeper::waiting(std::string queue, std::size_t offset, std::size_t count,
   when_up([this, queue, offset, count, answer = std::move(answer)] {
     auto one = visit(queue);
     one->take(offset + count, [one, queue, offset, answer](Expected<std::vector<Incoming>> taken) {
-      one->leave();
       if (!taken) return answer(tl::unexpected(taken.error()));
       std::vector<WaitingMessage> messages;
       for (std::size_t i = offset; i < taken->size(); ++i)
         messages.push_back({queue, 0, i, text_of(std::move((*taken)[i].message))});
-      answer(std::move(messages));
+      one->leave([answer, messages = std::move(messages)] { answer(messages); });
     });
   });
 }
@@ -163,12 +164,9 @@ void Keeper::snapshot(std::string queue, std::function<void(std::vector<WaitingM
             messages.push_back({queue, 0, (*seen)++, text_of(std::move(incoming.message))});
         if (!messages.empty()) on_page(std::move(messages));
         if (!over) return (*next)();
-        one->leave();
+        const Expected<Count> end = taken ? Expected<Count>(*seen) : tl::unexpected(taken.error());
+        one->leave([answer, end] { answer(end); });
         *next = nullptr;
-        if (taken)
-          answer(*seen);
-        else
-          answer(tl::unexpected(taken.error()));
       });
     };
     (*next)();
@@ -190,12 +188,8 @@ struct Keeper::Tour {
 
   void check() {
     if (!seen || open > 0 || !answer) return;
-    visit->leave();
-    auto last = std::exchange(answer, nullptr);
-    if (problem.empty())
-      last(done);
-    else
-      last(unexpected(problem));
+    const Expected<Count> end = problem.empty() ? Expected<Count>(done) : unexpected(problem);
+    visit->leave([last = std::exchange(answer, nullptr), end] { last(end); });
   }
 };
 
@@ -316,12 +310,12 @@ void Keeper::read_letters(std::string queue, Answer<std::vector<KeptLetter>> ans
         if (taken)
           for (auto& incoming : *taken) letters->push_back(unbury(queue, std::move(incoming.message)).letter);
         if (taken && taken->size() == page && letters->size() < most) return (*next)();
-        one->leave();
-        *next = nullptr;
-        if (taken)
+        const auto problem = taken ? std::nullopt : std::optional<Error>(taken.error());
+        one->leave([answer, letters, problem] {
+          if (problem) return answer(tl::unexpected(*problem));
           answer(std::move(*letters));
-        else
-          answer(tl::unexpected(taken.error()));
+        });
+        *next = nullptr;
       });
     };
     (*next)();
@@ -388,20 +382,65 @@ void Keeper::discard(std::vector<std::string> ids, Answer<Count> answer) {
         [sum](const Expected<Count>& count) { sum->add(count); });
 }
 
+// ---- pausing ----
+
+void Keeper::pause(std::string queue, std::string note, Answer<bool> answer) {
+  const std::string marker = pause_marker(queue);
+  errands_.look_at_queue(marker, [this, queue, marker, note, answer](const Errands::Outcome& found) {
+    if (found.ok()) return tell_of_pause(queue, false, answer);
+    if (found.code != not_found) return answer(unexpected("pause " + queue + ": " + found.text));
+    QueueSpec spec;
+    spec.name = marker;
+    errands_.declare_queue(std::move(spec), [this, queue, answer](const Errands::Outcome& made) {
+      if (!made.ok()) return answer(unexpected("pause " + queue + ": " + made.text));
+      tell_of_pause(queue, true, answer);
+    });
+    Message message;
+    message.body = note;
+    message.content_type = "text/plain";
+    message.properties.routing_key = marker;
+    message.properties.delivery_mode = 2;
+    errands_.publish(std::move(message), nullptr);
+  });
+}
+
+void Keeper::resume(std::string queue, Answer<bool> answer) {
+  const std::string marker = pause_marker(queue);
+  errands_.look_at_queue(marker, [this, queue, marker, answer](const Errands::Outcome& found) {
+    if (found.code == not_found) return tell_of_pause(queue, false, answer);
+    if (!found.ok()) return answer(unexpected("resume " + queue + ": " + found.text));
+    errands_.delete_queue(marker, [this, queue, answer](const Errands::Outcome& deleted) {
+      if (!deleted.ok()) return answer(unexpected("resume " + queue + ": " + deleted.text));
+      tell_of_pause(queue, true, answer);
+    });
+  });
+}
+
+// Also when nothing changed: whoever changed it may have died before it could tell.
+void Keeper::tell_of_pause(const std::string& queue, bool changed, Answer<bool> answer) {
+  Message notice;
+  notice.body = queue;
+  notice.content_type = "text/plain";
+  notice.properties.exchange = pause_exchange;
+  notice.properties.delivery_mode = 1;
+  errands_.publish(std::move(notice), [queue, changed, answer](const Errands::Outcome& told) {
+    // Without the exchange nobody listens.
+    if (told.ok() || told.code == not_found) return answer(changed);
+    answer(unexpected("telling the workers of " + queue + ": " + told.text));
+  });
+}
+
 // ---- what RabbitMQ has no place for ----
 
 namespace {
 
-constexpr const char* no_pauses =
-    "RabbitMQ has no place for pauses: tell the workers with `celeriac control cancel_consumer QUEUE`";
 constexpr const char* no_delayed =
     "messages that wait for their time lie at workers (`celeriac inspect scheduled`) or in RabbitMQ's "
     "celery_delayed_* queues, where nobody can look for them";
 
 }  // namespace
 
-void Keeper::pause(std::string, std::string, Answer<bool> answer) { answer(unexpected(no_pauses)); }
-void Keeper::resume(std::string, Answer<bool> answer) { answer(unexpected(no_pauses)); }
+// AMQP has no list of queues, so none of the markers.
 void Keeper::paused(Answer<std::vector<std::pair<std::string, std::string>>> answer) {
   answer(std::vector<std::pair<std::string, std::string>>());
 }

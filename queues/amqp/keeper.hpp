@@ -1,7 +1,6 @@
 // QueueKeeper on RabbitMQ, which lets nobody look at a message without taking it: what is looked at is taken
-// from the head of the queue and given back, and workers do not see it meanwhile. RabbitMQ keeps no pauses,
-// and what waits for its time is taken in by workers or lies in kombu's delayed queues; these calls fail and
-// say so.
+// from the head of the queue and given back, and workers do not see it meanwhile. What waits for its time is
+// taken in by workers or lies in kombu's delayed queues; these calls fail and say so. Pauses: pauses.hpp.
 #pragma once
 
 #include "queues/amqp/publisher.hpp"
@@ -51,6 +50,8 @@ class Keeper final : public QueueKeeper {
             std::function<void(Message&&, Done)> act, Answer<Count> answer);
   void go_on(std::shared_ptr<Tour> tour);
   std::shared_ptr<Visit> visit(std::string queue);
+  // Tells the workers to look for the queue's marker, then answers whether something changed.
+  void tell_of_pause(const std::string& queue, bool changed, Answer<bool> answer);
   void read_letters(std::string queue, Answer<std::vector<KeptLetter>> answer);
 
   Connection connection_;

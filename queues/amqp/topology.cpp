@@ -1,6 +1,7 @@
 #include "queues/amqp/topology.hpp"
 
 #include "queues/amqp/delayed_delivery.hpp"
+#include "queues/amqp/pauses.hpp"
 #include "queues/amqp/reply_codes.hpp"
 
 #include <spdlog/spdlog.h>
@@ -25,7 +26,7 @@ ExchangeSpec broadcast_exchange(const std::string& name) {
   spec.durable = false;
   if (name.rfind("reply.", 0) == 0) {
     spec.type = "direct";
-  } else if (ends_with(name, ".pidbox")) {
+  } else if (ends_with(name, ".pidbox") || name == pause_exchange) {
     spec.type = "fanout";
   } else {
     spec.type = "topic";

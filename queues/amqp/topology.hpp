@@ -60,8 +60,8 @@ class Topology {
   std::vector<std::function<void()>> awaiting_delayed_;
 };
 
-// What Celery's exchanges are, by name: "reply.celery.pidbox" is direct, "celery.pidbox" fanout, "celeryev"
-// topic.
+// What Celery's exchanges and ours are, by name: "reply.celery.pidbox" is direct, "celery.pidbox" and
+// pause_exchange fanout, "celeryev" topic.
 ExchangeSpec broadcast_exchange(const std::string& name);
 
 }  // namespace celeriac::amqp

@@ -28,14 +28,31 @@ void Visit::ack(std::uint64_t tag) {
   connection_.session().send(*channel_, AMQP_BASIC_ACK_METHOD, &ack);
 }
 
-void Visit::leave() {
+void Visit::leave(std::function<void()> then) {
+  left_ = std::move(then);
+  if (!channel_ || !connection_.ready()) return left();
+  amqp_basic_recover_t recover{};
+  recover.requeue = true;
+  connection_.session().call(*channel_, AMQP_BASIC_RECOVER_METHOD, &recover, AMQP_BASIC_RECOVER_OK_METHOD,
+                             [self = shared_from_this()](const amqp_method_t&) {
+                               self->close();
+                               self->left();
+                             });
+}
+
+void Visit::close() {
   if (channel_ && connection_.ready()) connection_.session().close_channel(*channel_);
   channel_.reset();
+}
+
+void Visit::left() {
+  if (auto then = std::exchange(left_, nullptr)) then();
 }
 
 void Visit::lost(const std::string& why) {
   channel_.reset();
   finish(unexpected(why));
+  left();
 }
 
 void Visit::on_delivery(Incoming&& incoming) {
@@ -49,8 +66,11 @@ void Visit::answered() {
 
 void Visit::on_channel_closed(int code, const std::string& text) {
   channel_.reset();
-  if (code == not_found) return finish(std::vector<Incoming>());
-  finish(unexpected(text));
+  if (code == not_found)
+    finish(std::vector<Incoming>());
+  else
+    finish(unexpected(text));
+  left();
 }
 
 void Visit::finish(Expected<std::vector<Incoming>> what) {

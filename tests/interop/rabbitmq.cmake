@@ -9,10 +9,12 @@ foreach(name connections quorum tls)
   add_test(NAME interop_rabbitmq_${name}
     COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/rabbitmq_${name}.py --worker $<TARGET_FILE:interop_worker>)
 endforeach()
-list(APPEND rabbitmq_tests interop_bridge interop_rabbitmq_keeper)
-add_test(NAME interop_rabbitmq_keeper
-  COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/rabbitmq_keeper.py --worker $<TARGET_FILE:interop_worker>
-    --celeriac $<TARGET_FILE:celeriac>)
+list(APPEND rabbitmq_tests interop_bridge interop_rabbitmq_keeper interop_rabbitmq_pause)
+foreach(name keeper pause)
+  add_test(NAME interop_rabbitmq_${name}
+    COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/rabbitmq_${name}.py --worker $<TARGET_FILE:interop_worker>
+      --celeriac $<TARGET_FILE:celeriac>)
+endforeach()
 add_test(NAME interop_bridge
   COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/bridge.py --worker $<TARGET_FILE:interop_worker>
     --celeriac $<TARGET_FILE:celeriac>)

@@ -19,7 +19,11 @@ app.conf.update(worker_prefetch_multiplier=1, task_ignore_result=True)
 @app.task(name='interop.effect', bind=True)
 def effect(self, seconds):
     return redis.Redis.from_url(sys.argv[2]).incr('effect:' + self.request.id)
-app.worker_main(['worker', '-P', 'solo', '-n', 'python@%h', '-Q', 'kept,other', '--without-mingle', '--without-gossip'])
+@app.task(name='python.effect', bind=True)  # no native worker knows it
+def python_effect(self, seconds):
+    redis.Redis.from_url(sys.argv[2]).rpush('order', self.request.id)
+    return redis.Redis.from_url(sys.argv[2]).incr('effect:' + self.request.id)
+app.worker_main(['worker', '-P', 'solo', '-n', 'python@%h', '-Q', sys.argv[3], '--without-mingle', '--without-gossip'])
 """
 
 
@@ -109,34 +113,64 @@ with stage.Stage() as s:
     run("dead", "discard", "kept/" + dead[0], "--yes")
     waits_for("celeriac.dead.kept", 1)
     assert "name one with --queue" in run("dead", "ls", code=1).stderr
-    assert "cancel_consumer" in run("pause", "kept", code=1).stderr
     assert "celery_delayed_" in run("eta", "ls", code=1).stderr
     rows = told("queues", "-Q", "kept")
     assert [(r["ready"], r["dead"]) for r in rows if r["name"] == "kept"] == [(1, 1)], rows
 
-    # Python and native workers take from two queues while messages are looked at and moved between them: each runs once.
+    # Python and native workers take from two queues while messages are looked at and moved between them, a queue is paused
+    # and resumed, and dead letters of the native worker are requeued until the Python one takes them: each runs once.
     for queue in ("kept", "other"):
         run("purge", "--yes", "-Q", queue)
-    both = {"EFFECTS_PORT": str(effects.port)}
-    python = s.run("python", [sys.executable, "-c", PYTHON_WORKER, server.url(), effects.url()])
-    native = s.worker(options.worker, server.url(), results.url(), name="beside", queues="kept,other", pool="solo", env=both)
-    with app.connection_for_write() as connection:
-        producer = app.amqp.Producer(connection)
-        sent = {app.send_task("interop.effect", (0,), queue="kept", producer=producer).id for n in range(400)}
-    ran = lambda: effects.client.keys("effect:*")
+    run("dead", "discard", "--all", "-Q", "kept", "--yes")
+
+    def send(task, count, queue="kept"):
+        with app.connection_for_write() as connection:
+            producer = app.amqp.Producer(connection)
+            return [app.send_task(task, (0,), queue=queue, producer=producer).id for n in range(count)]
+
+    def python_worker(name, queues):
+        return s.run(name, [sys.executable, "-c", PYTHON_WORKER, server.url(), effects.url(), queues])
+
+    def ran():
+        return {key.decode()[7:] for key in effects.client.scan_iter("effect:*")}
+
+    def each_ran_once(sent):
+        assert ran() == sent, (len(ran()), len(sent))
+        assert {int(effects.client.get("effect:" + task)) for task in sent} == {1}
+        for queue in ("kept", "other", "celeriac.dead.kept", "celeriac.dead.other"):
+            waits_for(queue, 0)
+
+    python = python_worker("python", "kept,other")
+    native = s.worker(options.worker, server.url(), results.url(), name="beside", queues="kept,other", pool="solo",
+                      env={"EFFECTS_PORT": str(effects.port)})
+    sent = set(send("interop.effect", 400) + send("python.effect", 40))
     turn = 0
     while len(ran()) < len(sent):
         source, target = ("kept", "other") if turn % 2 == 0 else ("other", "kept")
         seen = [m["id"] for m in told("peek", source, "-n", "20")]
         assert len(seen) == len(set(seen)), seen
+        run("pause" if turn % 2 == 0 else "resume", "kept")
         told("move", source, target, "--yes", "--count", "25")
+        if told("dead", "ls", "-Q", source):
+            run("dead", "requeue", "--all", "-Q", source, "--to", target, "--yes")
         turn += 1
         assert turn < 400, "%d of %d have run" % (len(ran()), len(sent))
+    run("resume", "kept")
     for process in (python, native):
         process.terminate()
         process.wait(30)
-    assert {k.decode()[7:] for k in ran()} == sent
-    assert {int(n) for n in effects.client.mget(ran())} == {1}
-    waits_for("kept", 0)
-    waits_for("other", 0)
-print("looked at, moved, exported, buried and dug up")
+    each_ran_once(sent)
+
+    # What is moved to a queue while a worker takes from it stays in its order.
+    effects.client.flushall()
+    ids = send("python.effect", 200)
+    python = python_worker("ordered", "other")
+    while left("kept")[0]:
+        told("peek", "kept", "-n", "10")
+        told("move", "kept", "other", "--yes", "--count", "30")
+    stage.wait_for(lambda: len(ran()) == len(ids), 60, "every task to have run")
+    python.terminate()
+    python.wait(30)
+    assert [i.decode() for i in effects.client.lrange("order", 0, -1)] == ids
+    each_ran_once(set(ids))
+print("looked at, moved, exported, buried, dug up, paused")
