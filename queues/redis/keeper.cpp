@@ -114,11 +114,11 @@ void Keeper::waiting(std::string queue, std::size_t offset, std::size_t count,
     for (std::size_t i = 0; i < sizes.size() && left > 0; ++i) {
       if (!sizes[i].ok()) return walk->answer(unexpected("queue " + walk->queue + ": " + sizes[i].problem()));
       const auto size = static_cast<std::size_t>(sizes[i].integer());
-      const auto first = std::min(skip, size), count = std::min(left, size - first);
+      const auto first = std::min(skip, size), taken = std::min(left, size - first);
       skip -= first;
-      left -= count;
-      if (count == 0) continue;
-      add_range(ranges, keys_.list(walk->queue, keys_.steps()[i]), first, count);
+      left -= taken;
+      if (taken == 0) continue;
+      add_range(ranges, keys_.list(walk->queue, keys_.steps()[i]), first, taken);
       parts->push_back({keys_.steps()[i], first});
     }
     if (parts->empty()) return walk->answer(std::vector<WaitingMessage>());

@@ -5,18 +5,16 @@
 #pragma once
 
 #include "protocol/json.hpp"
+#include "tasks/engines/redis.hpp"
 
-#include <memory>
+#include <optional>
 #include <string>
-
-struct redisContext;
 
 namespace celeriac {
 
 class WebsocketEvents {
  public:
   explicit WebsocketEvents(const std::string& url);  // empty: publishes nothing
-  ~WebsocketEvents();
 
   // {"event": "task_update", "task_id", "data": {"type": ..., "timestamp": ms, ...}}. False: not published.
   bool task_update(const std::string& task_id, Json data);
@@ -25,13 +23,9 @@ class WebsocketEvents {
 
  private:
   bool publish(const Json& event);
-  bool connect();
 
-  struct Close {
-    void operator()(redisContext* context) const noexcept;
-  };
   std::string url_;
-  std::unique_ptr<redisContext, Close> connection_;
+  std::optional<RedisConnection> connection_;
 };
 
 }  // namespace celeriac

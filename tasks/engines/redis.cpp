@@ -48,8 +48,13 @@ void RedisConnection::open() {
   std::vector<std::string> login = {"AUTH"};
   if (!user_.empty()) login.push_back(user_);
   login.push_back(password_);
-  if (!password_.empty()) run(login);
-  if (db_ != 0) run({"SELECT", std::to_string(db_)});
+  try {
+    if (!password_.empty()) run(login);
+    if (db_ != 0) run({"SELECT", std::to_string(db_)});
+  } catch (...) {
+    connection_.reset();  // half open: the next command must not go to another database, or as nobody
+    throw;
+  }
 }
 
 RedisReply RedisConnection::run(const std::vector<std::string>& command) {

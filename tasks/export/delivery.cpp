@@ -2,6 +2,7 @@
 
 #include "protocol/uuid.hpp"
 #include "tasks/engines/http.hpp"
+#include "tasks/export/invalid.hpp"
 #include "tasks/export/output_file.hpp"
 #include "tasks/store/digest.hpp"
 #include "tasks/store/outbox.hpp"
@@ -18,8 +19,6 @@ namespace celeriac {
 namespace {
 
 using namespace std::chrono_literals;
-
-[[noreturn]] void invalid(const std::string& why) { throw invoice_error("InvalidExport", why); }
 
 std::string method_of(const Json& config) { return config.value("method", std::string("POST")); }
 
@@ -115,15 +114,15 @@ Expected<ExportEndpoint> read_endpoint(const std::string& text) {
 void check_delivery(const Json& config, const ExportEndpoints& endpoints) {
   const auto name = config.find("endpoint");
   if (name == config.end() || !name->is_string())
-    invalid("api_endpoint needs destination_config {\"endpoint\": a name in export_endpoints}");
+    invalid_export("api_endpoint needs destination_config {\"endpoint\": a name in export_endpoints}");
   const auto found = endpoints.find(name->get<std::string>());
   if (found == endpoints.end())
-    invalid("export_endpoints has no '" + clean_text(name->get<std::string>(), 100) + "'");
+    invalid_export("export_endpoints has no '" + clean_text(name->get<std::string>(), 100) + "'");
   if (const auto endpoint = read_endpoint(found->second); !endpoint)
-    invalid("export_endpoints." + found->first + ": " + endpoint.error().what);
+    invalid_export("export_endpoints." + found->first + ": " + endpoint.error().what);
   const auto method = config.find("method");
   if (method != config.end() && *method != "POST" && *method != "PUT")
-    invalid("destination_config.method is POST or PUT");
+    invalid_export("destination_config.method is POST or PUT");
 }
 
 void decide_delivery(Database& database, const std::string& job_id, const Json& config) {

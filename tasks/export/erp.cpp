@@ -2,6 +2,7 @@
 
 #include "protocol/uuid.hpp"
 #include "tasks/engines/http.hpp"
+#include "tasks/export/invalid.hpp"
 #include "tasks/maintenance/maintenance.hpp"
 #include "tasks/store/audit.hpp"
 #include "tasks/store/digest.hpp"
@@ -70,13 +71,11 @@ constexpr std::array<Form, 7> forms = {{
      "l.line_number), '[]') FROM lines l))"},
 }};
 
-[[noreturn]] void invalid(const std::string& why) { throw invoice_error("InvalidExport", why); }
-
 std::string endpoint_for(const ExportEndpoints& endpoints, const std::string& system,
                          const std::string& environment) {
   for (const auto& name : {system + "_" + environment, system})
     if (endpoints.contains(name)) return name;
-  invalid("export_endpoints has neither '" + system + "_" + environment + "' nor '" + system + "'");
+  invalid_export("export_endpoints has neither '" + system + "_" + environment + "' nor '" + system + "'");
 }
 
 }  // namespace
@@ -85,9 +84,9 @@ Json export_to_erp(Context& context, Database& database, Storage& storage, const
                    const std::string& invoice_id, const std::string& system, const std::string& environment) {
   if (!is_uuid(invoice_id)) throw BadArguments("export_to_erp_system: invoice_id is not a UUID");
   const auto form = std::ranges::find(forms, std::string_view(system), &Form::system);
-  if (form == forms.end()) invalid("no form is known for the system '" + clean_text(system, 50) + "'");
+  if (form == forms.end()) invalid_export("no form is known for the system '" + clean_text(system, 50) + "'");
   if (environment != "sandbox" && environment != "production" && environment != "development")
-    invalid("the environment is sandbox, production or development");
+    invalid_export("the environment is sandbox, production or development");
   const std::string endpoint = endpoint_for(endpoints, system, environment);
   const std::string destination = "erp:" + system + ":" + environment;
   std::string export_id;
@@ -207,7 +206,7 @@ Json export_approved(Context& context, Database& database, Storage& storage, con
     if (request.empty())
       throw invoice_error("ApprovalNotFound", "there is no approval request " + request_id);
     if (request.str(0, 0) != "staged_export")
-      invalid("the request is for a " + request.str(0, 0) + ", not for a staged export");
+      invalid_export("the request is for a " + request.str(0, 0) + ", not for a staged export");
     if (request.str(0, 2) != "APPROVED")
       throw invoice_error("ApprovalNotGiven",
                           "the request is " + request.str(0, 2) + "; it must be approved first");

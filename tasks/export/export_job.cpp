@@ -1,6 +1,7 @@
 #include "tasks/export/export_job.hpp"
 
 #include "protocol/uuid.hpp"
+#include "tasks/export/invalid.hpp"
 #include "tasks/export/selection.hpp"
 #include "tasks/store/audit.hpp"
 #include "tasks/store/digest.hpp"
@@ -15,8 +16,6 @@ namespace celeriac {
 namespace {
 
 constexpr std::uint64_t max_file = 8ull << 30;
-
-[[noreturn]] void invalid(const std::string& why) { throw invoice_error("InvalidExport", why); }
 
 Json parsed(std::string_view text, const char* column) {
   auto json = parse_json(text);
@@ -60,9 +59,9 @@ ExportTemplate find_template(Database& database, const SqlValue& id) {
   if (!id) return *built_in_template("standard");
   const Rows row =
       database.run("SELECT name, level, field_mappings FROM export_templates WHERE id = $1", {id});
-  if (row.empty()) invalid("the template is gone");
+  if (row.empty()) invalid_export("the template is gone");
   auto layout = read_export_template(row.str(0, 0), row.text(0, 1), parsed(row.text(0, 2), "field_mappings"));
-  if (!layout) invalid("template " + row.str(0, 0) + ": " + layout.error().what);
+  if (!layout) invalid_export("template " + row.str(0, 0) + ": " + layout.error().what);
   return std::move(*layout);
 }
 
@@ -86,7 +85,7 @@ Job read_job(Database& database, const std::string& id) {
                                     : nullptr;
   job.layout = named && row.is_null(0, 1) ? *named : find_template(database, row.value(0, 1));
   auto selection = read_selection(parsed(row.text(0, 4), "filters"));
-  if (!selection) invalid(selection.error().what);
+  if (!selection) invalid_export(selection.error().what);
   job.selection = std::move(*selection);
   return job;
 }
@@ -299,25 +298,27 @@ Json run_export_job(Context& context, Database& database, Storage& storage, cons
 }
 
 void create_export_job(Database& database, const ExportOrder& order, const ExportEndpoints& endpoints) {
-  if (!is_uuid(order.id)) invalid("the job's id is not a UUID");
-  if (!order.user_id.empty() && !is_uuid(order.user_id)) invalid("user_id is not a UUID");
+  if (!is_uuid(order.id)) invalid_export("the job's id is not a UUID");
+  if (!order.user_id.empty() && !is_uuid(order.user_id)) invalid_export("user_id is not a UUID");
   const auto format = parse_export_format(order.format);
-  if (!format) invalid("there is no format '" + clean_text(order.format, 50) + "': csv, json, jsonl, xlsx");
+  if (!format)
+    invalid_export("there is no format '" + clean_text(order.format, 50) + "': csv, json, jsonl, xlsx");
   const std::string destination = upper(order.destination);
   if (destination != "FILE_STORAGE" && destination != "DOWNLOAD" && destination != "API_ENDPOINT")
-    invalid("there is no destination '" + clean_text(order.destination, 50) +
-            "': file_storage, download, api_endpoint");
+    invalid_export("there is no destination '" + clean_text(order.destination, 50) +
+                   "': file_storage, download, api_endpoint");
   Json config = order.destination_config;
-  if (!config.is_object()) invalid("destination_config must be an object");
+  if (!config.is_object()) invalid_export("destination_config must be an object");
   if (destination == "API_ENDPOINT") check_delivery(config, endpoints);
-  if (const auto selection = read_selection(order.filters); !selection) invalid(selection.error().what);
+  if (const auto selection = read_selection(order.filters); !selection)
+    invalid_export(selection.error().what);
   SqlValue template_id;
   if (built_in_template(order.template_name)) {
     config["template"] = order.template_name;
   } else {
     const Rows row =
         database.run("SELECT id FROM export_templates WHERE name = $1 AND is_active", {order.template_name});
-    if (row.empty()) invalid("there is no template '" + clean_text(order.template_name, 100) + "'");
+    if (row.empty()) invalid_export("there is no template '" + clean_text(order.template_name, 100) + "'");
     template_id = row.str(0, 0);
     find_template(database, template_id);
   }

@@ -7,7 +7,7 @@
 namespace celeriac {
 namespace {
 
-constexpr std::uint64_t most_bytes = 64u << 20;
+constexpr std::uint64_t most_report_bytes = 64u << 20;
 
 // Made by PostgreSQL: amounts are exact, and texts there.
 constexpr const char* week_statement =
@@ -72,7 +72,7 @@ std::string monday(Database& database, const std::string& text) {
 
 std::string store(Storage& storage, const std::string& key, const std::string& document) {
   const auto reader = read_memory(document);
-  return storage.put_as(*reader, key, most_bytes).uri;
+  return storage.put_as(*reader, key, most_report_bytes).uri;
 }
 
 }  // namespace
