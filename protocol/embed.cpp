@@ -87,7 +87,7 @@ std::string Embed::text() const {
   return out;
 }
 
-Json Embed::json() const { return parse_json(text()).value_or(Json::object()); }
+Expected<Json> Embed::json() const { return parse_json(text()); }
 
 void Embed::set_chain(std::string text) {
   parts_[2] = std::move(text);

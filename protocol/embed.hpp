@@ -51,7 +51,8 @@ class Embed {
   // An object with the four keys first and always.
   void write(std::string& out) const;
   std::string text() const;
-  Json json() const;
+  // Fails on what is well-formed and still not read: integers of thousands of digits.
+  Expected<Json> json() const;
 
  private:
   std::string_view part(std::size_t i) const {

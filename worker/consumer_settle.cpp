@@ -174,6 +174,7 @@ void Consumer::plan_follow_ups(Request& request, Settlement& settlement) {
   if (settlement.ended.empty()) return;
   Embed embed;
   if (settlement.embed) {
+    if (settlement.embed->empty()) return;
     embed = Embed::of(*settlement.embed).value_or(Embed());
   } else {
     const Message& message = *request.message;

@@ -11,6 +11,17 @@
 #include <utility>
 
 namespace celeriac {
+namespace {
+
+// What is to follow must be known whole before something else takes its place.
+Json readable(Expected<Json> embedded) {
+  if (!embedded)
+    throw TaskError("InvalidTaskError", "what follows the task cannot be read: " + embedded.error().what,
+                    "celery.exceptions");
+  return std::move(*embedded);
+}
+
+}  // namespace
 
 Context::Context(const Job& job, const TaskOptions& options, TaskPort& port,
                  const std::atomic<bool>& soft_limit_hit, const Body* body, const App* app)
@@ -85,7 +96,7 @@ Json Context::send_canvas(Json signature, std::string grow_chord) {
 Json Context::apply(const Signature& signature) { return send_canvas(signature.json(), {}); }
 
 void Context::replace(const Signature& signature) {
-  const Json embed = body_ ? body_->embed.json() : Json::object();
+  const Json embed = body_ ? readable(body_->embed.json()) : Json::object();
   const Json next = canvas::replacement(signature.json(), *job_.headers, embed, uuid4);
   const std::string error = port_.request(CanvasRequest{dump_json(next), {}});
   if (!error.empty()) throw TaskError("OperationalError", Json::array({error}), "kombu.exceptions");
@@ -93,7 +104,7 @@ void Context::replace(const Signature& signature) {
 }
 
 Json Context::add_to_chord(const Signature& signature) {
-  const Json chord = body_ ? parse_json(body_->embed.chord()).value_or(nullptr) : Json();
+  const Json chord = body_ ? readable(parse_json(body_->embed.chord())) : Json();
   if (!chord.is_object() || group().empty())
     throw TaskError("ValueError", Json::array({"Current task is not member of any chord"}));
   Json next = signature.json();

@@ -108,7 +108,7 @@ Json headers(Context& context, const Json&, const Json&) {
   const auto& message = context.message();
   const Json raw = celeriac::parse_json(message.headers).value_or(Json::object());
   const auto body = celeriac::read_body(message, context.headers(), {"application/json"});
-  const Json embed = body ? body->embed.json() : Json::object();
+  const Json embed = body ? body->embed.json().value_or(Json::object()) : Json::object();
   const auto header = [&](const char* name) { return raw.contains(name) ? raw[name] : Json(nullptr); };
   return {
       {"retries", context.retries()},

@@ -39,8 +39,8 @@ TEST_CASE("captured bodies of every serializer and compression") {
       REQUIRE(body);
       CHECK(dump_json(body->args) == "[2, 3]");
       CHECK(body->kwargs.empty());
-      CHECK(body->embed.json().begin().key() == "callbacks");
-      CHECK(body->embed.json().size() == 4);
+      CHECK(body->embed.json()->begin().key() == "callbacks");
+      CHECK(body->embed.json()->size() == 4);
     }
   }
 }

@@ -97,7 +97,7 @@ TEST_CASE("protocol 1 bodies become headers") {
     const auto body = read_body(*message, *task, json_only);
     REQUIRE(body);
     CHECK(body->args.is_array());
-    CHECK(body->embed.json().size() == 4);
+    CHECK(body->embed.json()->size() == 4);
   }
   Message message;
   message.body =

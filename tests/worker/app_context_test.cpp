@@ -148,6 +148,10 @@ TEST_CASE("replace ends the run; add_to_chord needs a chord") {
   call.headers->group = "g";
   context.add_to_chord(Signature("a"));
   CHECK(std::get<CanvasRequest>(call.port.requests.at(1)).grow_chord == "g");
+  body.embed.set_chain("[" + std::string(5000, '9') + "]");  // nobody reads such a number
+  CHECK_THROWS_WITH_AS(context.replace(Signature("a")),
+                       "what follows the task cannot be read: JSON: byte 5048: integer too long", TaskError);
+  CHECK(call.port.requests.size() == 2);
 }
 
 TEST_CASE("built-in tasks run registered functions in the same run") {
