@@ -80,6 +80,13 @@ void Consumer::on_taken(const std::vector<Tag>& tags) {
       continue;
     }
     ++known;
+    if (!request.duplicates.empty()) {  // the same run, still held by another delivery
+      parts_.broker.release(request.tag);
+      request.tag = request.duplicates.back();
+      request.duplicates.pop_back();
+      ++entry;
+      continue;
+    }
     if (request.phase == Request::Phase::ready || request.phase == Request::Phase::limited) {
       parts_.broker.release(request.tag);
       entry = requests_.erase(entry);

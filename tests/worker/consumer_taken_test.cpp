@@ -83,6 +83,21 @@ TEST_CASE("a duplicate whose delivery became void is not settled any more") {
   CHECK(node.broker.acked == Tags{1});
 }
 
+TEST_CASE("another delivery that is still valid carries on, before the task begins and while it runs") {
+  Node node(false, {}, late());
+  for (const char* id : {"a", "b"}) node.deliver(id);  // tags 1 and 2
+  node.begin(0);
+  again(node, "a");
+  again(node, "b");
+  node.consumer->on_taken({1, 2});
+  CHECK(node.consumer->requests().size() == 2);
+  node.finish(0, Returned{"3", "", "[]"});
+  node.begin(1);
+  node.finish(1, Returned{"3", "", "[]"});
+  CHECK(node.broker.acked == Tags{3, 4});
+  CHECK(node.consumer->requests().empty());
+}
+
 TEST_CASE("what has not begun is forgotten and runs when it comes again") {
   Node node(false, {}, late());
   for (const char* id : {"a", "b", "c"}) node.deliver(id);
