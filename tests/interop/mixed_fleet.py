@@ -77,6 +77,19 @@ def stuck(result, done):
     return [each for leaf in before for each in stuck(leaf, done)] or [(result.id, chord)]
 
 
+def steps(result):
+    """The tasks up to a result."""
+    if result is None:
+        return []
+    return steps(result.parent) + leaves(result)
+
+
+def story(s, fleet, ids):
+    """What the workers said of these tasks."""
+    lines = [(line, name) for name in fleet.workers for line in s.log(name).splitlines() if any(i in line for i in ids)]
+    return ["%s %s" % (name, line) for line, name in sorted(lines)]
+
+
 with stage.Stage() as s:
     (server, results), effects = s.broker(options.broker), s.redis("effects")
     app.conf.update(broker_url=server.url(), result_backend=results.url(1))
@@ -133,7 +146,7 @@ with stage.Stage() as s:
                 time.sleep(0.2)
 
     settle()
-    problems, python_lost = [], 0
+    problems, lost = [], []
     logs = {kind: s.log(kind + "0") + s.log(kind + "1") for kind in ("native", "python")}
     for one, result in handed_on:
         problems.append("%s was to be sent on by a native worker and was not" % result.id)
@@ -150,18 +163,19 @@ with stage.Stage() as s:
             if "[%s] received" % task_id in logs["native"] or (chord and store.exists("celery-task-meta-%s.j" % chord)):
                 problems.append("%r hangs at %s after chord %s" % (one.signature, task_id, chord))
             else:
-                python_lost += 1
+                lost.append("%r hangs at %s after chord %s\n  %s" % (one.signature, task_id, chord, "\n  ".join(
+                    story(s, fleet, [task_id] + [step.id for step in steps(result)]))))
     runs = [int(effects.client.get(key)) for key in effects.client.scan_iter(count=1000)]
     again = sum(n - 1 for n in runs)
     print("%d compositions of %d tasks, %s; killed: %d native, %d Python; %d tasks run again, %d lost by Python"
           % (options.compositions, expected_runs, " and ".join(os.path.basename(p) for p in fleet.pythons[:2]),
-             kills["native"], kills["python"], again, python_lost))
+             kills["native"], kills["python"], again, len(lost)))
     print("tasks run by native workers: %d, by Python: %d"
           % tuple(logs[kind].count("succeeded in") for kind in ("native", "python")))
     for problem in problems[:20]:
         print(problem)
     assert not problems, "%d compositions went wrong" % len(problems)
-    assert python_lost <= kills["python"]
+    assert len(lost) <= kills["python"], "\n".join(lost)
     if options.kill == "none":
         assert again == 0 and len(runs) == expected_runs, "%d tasks ran, %d again" % (len(runs), again)
     for worker in fleet.workers.values():
