@@ -7,6 +7,8 @@
 namespace celeriac {
 namespace {
 
+constexpr std::chrono::seconds patience{2};  // a browser's progress bar must not hold up a document
+
 std::int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
              std::chrono::system_clock::now().time_since_epoch())
@@ -21,10 +23,12 @@ bool WebsocketEvents::publish(const Json& event) {
   if (url_.empty()) return true;
   const std::vector<std::string> command = {"PUBLISH", "websocket_events", dump_json(event)};
   try {
-    if (!connection_) connection_.emplace(url_);
+    if (!connection_) connection_.emplace(url_, patience);
+    const bool kept = connection_->connected();
     try {
       connection_->run(command);
     } catch (const RedisAway&) {
+      if (!kept) return false;
       connection_->run(command);  // perhaps only dropped while idle
     }
     return true;

@@ -10,8 +10,6 @@
 namespace celeriac {
 namespace {
 
-constexpr timeval patience{3, 0};
-
 struct FreeReply {
   void operator()(redisReply* reply) const noexcept { freeReplyObject(reply); }
 };
@@ -20,7 +18,8 @@ struct FreeReply {
 
 void RedisConnection::Close::operator()(redisContext* connection) const noexcept { redisFree(connection); }
 
-RedisConnection::RedisConnection(const std::string& url) {
+RedisConnection::RedisConnection(const std::string& url, std::chrono::seconds patience)
+    : patience_(patience) {
   const auto parsed = parse_url(url);
   if (!parsed || parsed->scheme != "redis") throw std::invalid_argument("must be a redis:// address");
   host_ = parsed->host.empty() ? "127.0.0.1" : parsed->host;
@@ -38,6 +37,7 @@ RedisConnection::~RedisConnection() = default;
 RedisConnection::RedisConnection(RedisConnection&&) noexcept = default;
 
 void RedisConnection::open() {
+  const timeval patience{static_cast<time_t>(patience_.count()), 0};
   connection_.reset(redisConnectWithTimeout(host_.c_str(), port_, patience));
   if (!connection_ || connection_->err) {
     const std::string why = connection_ ? connection_->errstr : "out of memory";

@@ -1,6 +1,7 @@
 // A connection to a Redis server for what workers tell each other: blocking, with bounded waits.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -25,12 +26,15 @@ struct RedisReply {
 class RedisConnection {
  public:
   // redis://[user:password@]host:port/db. Throws std::invalid_argument, which says what is wrong with it.
-  explicit RedisConnection(const std::string& url);
+  // `patience`: for connecting, and for each answer.
+  explicit RedisConnection(const std::string& url, std::chrono::seconds patience = std::chrono::seconds(3));
   ~RedisConnection();
   RedisConnection(RedisConnection&&) noexcept;
 
-  // Waits three seconds at most. Throws RedisAway; the command may have been carried out then.
+  // Throws RedisAway; the command may have been carried out then.
   RedisReply run(const std::vector<std::string>& command);
+  // A command goes over a connection that was there before, and may have gone unnoticed.
+  bool connected() const { return connection_ != nullptr; }
 
  private:
   struct Close {
@@ -38,6 +42,7 @@ class RedisConnection {
   };
   void open();
 
+  std::chrono::seconds patience_;
   std::string host_, user_, password_, shown_;
   int port_ = 6379, db_ = 0;
   std::unique_ptr<redisContext, Close> connection_;
