@@ -147,19 +147,18 @@ Json generate_report(Database& database, Storage& storage, const std::string& re
 
 Json cleanup_old_reports(Database& database, Storage& storage, int days) {
   if (days < 0 || days > 100000) throw BadArguments("cleanup_old_reports: days is out of range");
-  const std::string span = std::to_string(days);
+  // One moment for all: a row must not go without its file.
+  const SqlValue moment =
+      database.run("SELECT now() - make_interval(days => $1)", {std::to_string(days)}).str(0, 0);
   const Rows old = database.run(
-      "SELECT file_path FROM reports WHERE created_at < now() - make_interval(days => $1) AND file_path IS "
-      "NOT NULL UNION "
-      "ALL SELECT file_path FROM weekly_reports WHERE updated_at < now() - make_interval(days => $1)",
-      {span});
+      "SELECT file_path FROM reports WHERE created_at < $1::timestamptz AND file_path IS NOT NULL UNION ALL "
+      "SELECT file_path FROM weekly_reports WHERE updated_at < $1::timestamptz",
+      {moment});
   for (int i = 0; i < old.size(); ++i) storage.remove(old.str(i, 0));
   const int ordered =
-      database.run("DELETE FROM reports WHERE created_at < now() - make_interval(days => $1)", {span})
-          .affected();
+      database.run("DELETE FROM reports WHERE created_at < $1::timestamptz", {moment}).affected();
   const int weekly =
-      database.run("DELETE FROM weekly_reports WHERE updated_at < now() - make_interval(days => $1)", {span})
-          .affected();
+      database.run("DELETE FROM weekly_reports WHERE updated_at < $1::timestamptz", {moment}).affected();
   return {{"status", "success"}, {"deleted_count", ordered + weekly}};
 }
 
