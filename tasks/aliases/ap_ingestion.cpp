@@ -43,12 +43,13 @@ Json ingest(Context& context, const AliasConfig& config, Database& database, con
     try {
       const std::string path = job.str(0, 0);
       const bool placed = path.starts_with('/') || path.find("://") != std::string::npos;
-      Json wishes = {{"file_name", job.str(0, 1)}, {"upload_source", "ingestion"}};
+      // The invoice bears the job's id: what an earlier run of the job read is no duplicate.
+      Json wishes = {{"file_name", job.str(0, 1)}, {"upload_source", "ingestion"}, {"invoice_id", job_id}};
       if (!job.is_null(0, 2)) wishes["user_id"] = job.str(0, 2);
       const Json read =
           process_document(context, config.processing, placed ? path : "storage://" + path, wishes);
       const std::string invoice = read.at("invoice_id");
-      const bool repeated = read.at("duplicate").get<bool>() || certain_duplicates(database, invoice) > 0;
+      const bool repeated = invoice != job_id || certain_duplicates(database, invoice) > 0;
       database.run(
           "UPDATE ingestion_jobs SET status = $2, invoice_id = $3, is_duplicate = $4, duplicate_group_id = "
           "CASE WHEN $4 "
