@@ -1,4 +1,5 @@
 // app.workers.email_tasks.*: those that read no mailbox. The others are in tasks/email_processing.
+#include "tasks/aliases/options.hpp"
 #include "tasks/aliases/register.hpp"
 #include "tasks/store/clock.hpp"
 #include "tasks/store/slot_database.hpp"
@@ -6,19 +7,9 @@
 namespace celeriac {
 namespace {
 
+// Two retries, after five and ten minutes.
 TaskOptions email_options(std::vector<std::string> params, Json defaults, double soft_limit) {
-  TaskOptions options;
-  options.params = std::move(params);
-  options.defaults = std::move(defaults);
-  options.queue = "email_processing";
-  options.acks_late = true;
-  options.reject_on_worker_lost = true;
-  options.max_retries = 2;
-  options.autoretry_for = {"OperationalError", "StorageUnavailable", "EngineUnavailable",
-                           "VirusScanUnavailable", "DocumentTimeout"};
-  options.retry_backoff = 300;
-  options.retry_backoff_max = 1200;
-  options.retry_jitter = false;
+  TaskOptions options = alias_options(std::move(params), std::move(defaults), "email_processing", 2, 300);
   options.soft_time_limit = soft_limit;
   options.time_limit = 2 * soft_limit;
   return options;

@@ -1,4 +1,5 @@
 // app.workers.ingestion_tasks.*: documents that another front end has stored and listed in ingestion_jobs.
+#include "tasks/aliases/options.hpp"
 #include "tasks/aliases/register.hpp"
 #include "tasks/store/audit.hpp"
 #include "tasks/store/clock.hpp"
@@ -49,7 +50,9 @@ Json ingest(Context& context, const AliasConfig& config, Database& database, con
       const Json read =
           process_document(context, config.processing, placed ? path : "storage://" + path, wishes);
       const std::string invoice = read.at("invoice_id");
-      const bool repeated = invoice != job_id || certain_duplicates(database, invoice) > 0;
+      // A RECEIVED row that listed the document before keeps its own id, and is no duplicate either.
+      const bool another = read.at("duplicate") && invoice != job_id;
+      const bool repeated = another || certain_duplicates(database, invoice) > 0;
       database.run(
           "UPDATE ingestion_jobs SET status = $2, invoice_id = $3, is_duplicate = $4, duplicate_group_id = "
           "CASE WHEN $4 "
@@ -157,22 +160,6 @@ Json cleanup(Database& database, int days) {
   });
 }
 
-TaskOptions options(const std::string& queue, int times, double first) {
-  TaskOptions out;
-  out.queue = queue;
-  out.acks_late = true;
-  out.reject_on_worker_lost = true;
-  out.max_retries = times;
-  out.autoretry_for = {"OperationalError", "StorageUnavailable", "EngineUnavailable", "VirusScanUnavailable",
-                       "DocumentTimeout"};
-  out.retry_backoff = first;
-  out.retry_backoff_max = first * 32;
-  out.retry_jitter = false;
-  out.soft_time_limit = 300;
-  out.time_limit = 600;
-  return out;
-}
-
 }  // namespace
 
 void register_ap_ingestion_names(App& app, const AliasConfig& config) {
@@ -184,7 +171,7 @@ void register_ap_ingestion_names(App& app, const AliasConfig& config) {
         return with_database(config.processing.database_url,
                              [&](Database& database) { return ingest(context, config, database, id); });
       },
-      options("invoice_processing", 5, 60));
+      alias_options({}, Json::object(), "invoice_processing", 5, 60));
   app.raw_task(
       prefix + "resolve_duplicates_task",
       [url](Context& context, const Json& args, const Json& kwargs) {
@@ -192,16 +179,13 @@ void register_ap_ingestion_names(App& app, const AliasConfig& config) {
         return with_database(url,
                              [&](Database& database) { return resolve_duplicates(context, database, id); });
       },
-      options("validation", 3, 30));
-  auto days = options("export", 2, 15);
-  days.params = {"days_to_keep"};
-  days.defaults = {{"days_to_keep", 90}};
+      alias_options({}, Json::object(), "validation", 3, 30));
   app.task(
       prefix + "cleanup_expired_ingestion_data_task",
       [url](Context&, int keep) {
         return with_database(url, [&](Database& database) { return cleanup(database, keep); });
       },
-      std::move(days));
+      alias_options({"days_to_keep"}, {{"days_to_keep", 90}}, "export", 2, 15));
   app.task(
       prefix + "schedule_periodic_cleanup",
       [prefix](Context& context) {
@@ -211,7 +195,7 @@ void register_ap_ingestion_names(App& app, const AliasConfig& config) {
                                             {{"days_to_keep", 90}}, send);
         return Json{{"task_id", id}};
       },
-      options("celery", 2, 15));
+      alias_options({}, Json::object(), "celery", 2, 15));
 }
 
 }  // namespace celeriac

@@ -1,4 +1,5 @@
 // app.workers.invoice_tasks.*, app.workers.dlq_handlers.*, app.workers.export_tasks.*.
+#include "tasks/aliases/options.hpp"
 #include "tasks/aliases/register.hpp"
 #include "tasks/dead_letters/dead_letters.hpp"
 #include "tasks/export/export_invoice.hpp"
@@ -12,24 +13,6 @@
 
 namespace celeriac {
 namespace {
-
-// Delays of 60, 120, 240 s, or 30, 60 s: `first` doubled with each retry.
-TaskOptions retried(std::vector<std::string> params, const std::string& queue, int times, double first) {
-  TaskOptions options;
-  options.params = std::move(params);
-  options.queue = queue;
-  options.acks_late = true;
-  options.reject_on_worker_lost = true;
-  options.max_retries = times;
-  options.autoretry_for = {"OperationalError",  "StorageUnavailable",   "DeliveryFailed",
-                           "EngineUnavailable", "VirusScanUnavailable", "DocumentTimeout"};
-  options.retry_backoff = first;
-  options.retry_backoff_max = first * 8;
-  options.retry_jitter = false;
-  options.soft_time_limit = 300;
-  options.time_limit = 600;
-  return options;
-}
 
 std::string lower(std::string text) {
   std::ranges::transform(text, text.begin(),
@@ -81,20 +64,17 @@ void register_ap_intake_names(App& app, const AliasConfig& config) {
         return with_database(config.processing.database_url,
                              [&](Database&) { return process(context, config, args, kwargs); });
       },
-      retried({}, "invoice_processing", 3, 60));
+      alias_options({}, Json::object(), "invoice_processing", 3, 60));
 
   // The stored invoice is judged; the extraction that travels along is what it was made of.
-  auto options = retried({"invoice_id", "extraction_result"}, "validation", 2, 30);
-  options.defaults = {{"extraction_result", nullptr}};
   app.task(
       "app.workers.invoice_tasks.validate_invoice_task",
       [config](Context& context, const std::string& invoice_id, const Json&) {
         return validate(context, config, invoice_id);
       },
-      std::move(options));
+      alias_options({"invoice_id", "extraction_result"}, {{"extraction_result", nullptr}}, "validation", 2,
+                    30));
 
-  options = retried({"invoice_id", "export_format", "destination"}, "export", 2, 30);
-  options.defaults = {{"export_format", "json"}, {"destination", "default"}};
   app.task(
       "app.workers.invoice_tasks.export_invoice_task",
       [url, root](Context& context, const std::string& invoice_id, const std::string& format,
@@ -104,7 +84,8 @@ void register_ap_intake_names(App& app, const AliasConfig& config) {
           return export_invoice(context, database, *storage, invoice_id, format, destination);
         });
       },
-      std::move(options));
+      alias_options({"invoice_id", "export_format", "destination"},
+                    {{"export_format", "json"}, {"destination", "default"}}, "export", 2, 30));
 
   app.task(
       "app.workers.export_tasks.process_export_job",
@@ -121,10 +102,8 @@ void register_ap_intake_names(App& app, const AliasConfig& config) {
           }
         });
       },
-      retried({"job_id"}, "export", 3, 60));
+      alias_options({"job_id"}, Json::object(), "export", 3, 60));
 
-  options = retried({"report_type"}, "export", 2, 30);
-  options.defaults = {{"report_type", "daily"}};
   app.task(
       "app.workers.export_tasks.generate_export_report",
       [url, root](Context&, const std::string& type) {
@@ -132,7 +111,7 @@ void register_ap_intake_names(App& app, const AliasConfig& config) {
           return generate_export_report(database, *make_storage(root), type);
         });
       },
-      std::move(options));
+      alias_options({"report_type"}, {{"report_type", "daily"}}, "export", 2, 30));
 
   app.task(
       "app.workers.dlq_handlers.monitor_dlq_health",
@@ -140,14 +119,14 @@ void register_ap_intake_names(App& app, const AliasConfig& config) {
         with_database(url, [](Database& database) { return dead_letter_health(database); });
         return Json(nullptr);
       },
-      retried({}, "dlq_processing", 2, 30));
+      alias_options({}, Json::object(), "dlq_processing", 2, 30));
   app.task(
       "app.workers.dlq_handlers.auto_redrive",
       [url](Context& context) {
         with_database(url, [&](Database& database) { return auto_redrive(context, database, 100); });
         return Json(nullptr);
       },
-      retried({}, "dlq_processing", 2, 30));
+      alias_options({}, Json::object(), "dlq_processing", 2, 30));
 }
 
 }  // namespace celeriac

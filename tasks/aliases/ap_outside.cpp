@@ -1,5 +1,6 @@
 // app.workers.export_tasks of approvals and ERP systems, app.workers.quickbooks_tasks.*,
 // app.workers.report_tasks.*, the bare names of service levels, and the other system's tasks.*_report*.
+#include "tasks/aliases/options.hpp"
 #include "tasks/aliases/register.hpp"
 #include "tasks/export/erp.hpp"
 #include "tasks/export/quickbooks.hpp"
@@ -10,22 +11,10 @@
 namespace celeriac {
 namespace {
 
-TaskOptions options_of(std::vector<std::string> params, Json defaults, const std::string& queue, int times,
-                       double first) {
-  TaskOptions options;
-  options.params = std::move(params);
-  options.defaults = std::move(defaults);
-  options.queue = queue;
-  options.acks_late = true;
-  options.reject_on_worker_lost = true;
-  options.max_retries = times;
-  options.autoretry_for = {"OperationalError", "StorageUnavailable", "DeliveryFailed",
-                           "QuickBooksUnavailable"};
-  options.retry_backoff = first;
-  options.retry_backoff_max = first * 8;
-  options.retry_jitter = false;
-  options.soft_time_limit = 300;
-  options.time_limit = 600;
+// What ends in one of these is no fault of ours.
+TaskOptions outside_options(std::vector<std::string> params, Json defaults, const std::string& queue,
+                            int times, double first) {
+  TaskOptions options = alias_options(std::move(params), std::move(defaults), queue, times, first);
   options.throws = {"InvalidExport",          "InvoiceNotFound",   "InvoiceNotReady",
                     "QuickBooksNotConnected", "QuickBooksRefused", "DeliveryRefused",
                     "ApprovalNotFound",       "ApprovalNotGiven",  "ReportNotFound"};
@@ -54,7 +43,7 @@ void register_exports(App& app, const AliasConfig& config) {
           return export_approved(context, database, storage, request);
         });
       },
-      options_of({"approval_request_id"}, Json::object(), "export", 3, 60));
+      outside_options({"approval_request_id"}, Json::object(), "export", 3, 60));
   app.task(
       "app.workers.export_tasks.export_to_erp_system",
       [config](Context& context, const std::string& invoice, const std::string& system,
@@ -63,8 +52,8 @@ void register_exports(App& app, const AliasConfig& config) {
           return export_to_erp(context, database, storage, config.export_endpoints, invoice, system, where);
         });
       },
-      options_of({"invoice_id", "erp_system_type", "environment"}, {{"environment", "sandbox"}}, "export", 3,
-                 60));
+      outside_options({"invoice_id", "erp_system_type", "environment"}, {{"environment", "sandbox"}},
+                      "export", 3, 60));
 }
 
 void register_quickbooks(App& app, const AliasConfig& config) {
@@ -78,8 +67,8 @@ void register_quickbooks(App& app, const AliasConfig& config) {
                                       {user, text_or_empty(connection), dry_run});
         });
       },
-      options_of({"invoice_id", "user_id", "dry_run", "connection_id"},
-                 {{"dry_run", false}, {"connection_id", nullptr}}, "export", 3, 60));
+      outside_options({"invoice_id", "user_id", "dry_run", "connection_id"},
+                      {{"dry_run", false}, {"connection_id", nullptr}}, "export", 3, 60));
   app.task(
       prefix + "batch_export_invoices_to_quickbooks",
       [config](Context& context, const std::vector<std::string>& invoices, const std::string& user,
@@ -89,15 +78,15 @@ void register_quickbooks(App& app, const AliasConfig& config) {
                                             {user, text_or_empty(connection), dry_run});
         });
       },
-      options_of({"invoice_ids", "user_id", "dry_run", "connection_id"},
-                 {{"dry_run", false}, {"connection_id", nullptr}}, "export", 2, 120));
+      outside_options({"invoice_ids", "user_id", "dry_run", "connection_id"},
+                      {{"dry_run", false}, {"connection_id", nullptr}}, "export", 2, 120));
   app.task(
       prefix + "process_quickbooks_webhook",
       [config](Context&, const Json& data, const Json&) {
         return with_stores(
             config, [&](Database& database, Storage&) { return note_quickbooks_webhook(database, data); });
       },
-      options_of({"webhook_data", "signature"}, {{"signature", nullptr}}, "export", 2, 30));
+      outside_options({"webhook_data", "signature"}, {{"signature", nullptr}}, "export", 2, 30));
   app.task(
       prefix + "refresh_quickbooks_tokens",
       [config](Context& context) {
@@ -105,7 +94,7 @@ void register_quickbooks(App& app, const AliasConfig& config) {
           return refresh_quickbooks_tokens(context, database, config.export_endpoints);
         });
       },
-      options_of({}, Json::object(), "export", 2, 30));
+      outside_options({}, Json::object(), "export", 2, 30));
 }
 
 void register_service_levels(App& app, const AliasConfig& config) {
@@ -116,16 +105,16 @@ void register_service_levels(App& app, const AliasConfig& config) {
           return calculate_sli_measurements(database, period, hours, force);
         });
       },
-      options_of({"period", "hours_back", "force_recalculate"},
-                 {{"period", "daily"}, {"hours_back", 24}, {"force_recalculate", false}}, "validation", 2,
-                 30));
+      outside_options({"period", "hours_back", "force_recalculate"},
+                      {{"period", "daily"}, {"hours_back", 24}, {"force_recalculate", false}}, "validation",
+                      2, 30));
   app.task(
       "initialize_default_slos",
       [config](Context&) {
         return with_stores(config,
                            [&](Database& database, Storage&) { return initialize_default_slos(database); });
       },
-      options_of({}, Json::object(), "validation", 2, 30));
+      outside_options({}, Json::object(), "validation", 2, 30));
   // Their beat calls the second name, which their worker does not know.
   for (const char* name : {"cleanup_old_metrics", "cleanup_old_metrics_task"})
     app.task(
@@ -135,17 +124,17 @@ void register_service_levels(App& app, const AliasConfig& config) {
             return cleanup_old_metrics(database, days, dry_run);
           });
         },
-        options_of({"retention_days", "dry_run"}, {{"retention_days", 90}, {"dry_run", false}}, "validation",
-                   2, 30));
+        outside_options({"retention_days", "dry_run"}, {{"retention_days", 90}, {"dry_run", false}},
+                        "validation", 2, 30));
   app.task(
       "generate_slo_report",
       [config](Context&, const std::string& type, int days, bool, const Json&) {
         return with_stores(
             config, [&](Database& database, Storage&) { return generate_slo_report(database, type, days); });
       },
-      options_of({"report_type", "days", "send_email", "recipients"},
-                 {{"report_type", "daily"}, {"days", 1}, {"send_email", false}, {"recipients", nullptr}},
-                 "validation", 2, 30));
+      outside_options({"report_type", "days", "send_email", "recipients"},
+                      {{"report_type", "daily"}, {"days", 1}, {"send_email", false}, {"recipients", nullptr}},
+                      "validation", 2, 30));
 }
 
 void register_reports(App& app, const AliasConfig& config) {
@@ -160,19 +149,19 @@ void register_reports(App& app, const AliasConfig& config) {
       [weekly](Context&, const std::string& week, const Json&, const Json& by) {
         return weekly(week, text_or_empty(by));
       },
-      options_of({"week_start_iso", "template_id", "generated_by"},
-                 {{"template_id", nullptr}, {"generated_by", nullptr}}, "export", 3, 60));
+      outside_options({"week_start_iso", "template_id", "generated_by"},
+                      {{"template_id", nullptr}, {"generated_by", nullptr}}, "export", 3, 60));
   app.task(
       prefix + "generate_and_send_weekly_report_task",
       [weekly](Context& context, const Json& week, bool, const Json&) {
         return weekly(text_or_empty(week), context.task());
       },
-      options_of({"week_start_iso", "send_email", "recipient_groups"},
-                 {{"week_start_iso", nullptr}, {"send_email", true}, {"recipient_groups", nullptr}}, "export",
-                 3, 60));
+      outside_options({"week_start_iso", "send_email", "recipient_groups"},
+                      {{"week_start_iso", nullptr}, {"send_email", true}, {"recipient_groups", nullptr}},
+                      "export", 3, 60));
   app.task(
       "generate_monday_cfo_digest", [weekly](Context& context) { return weekly("", context.task()); },
-      options_of({}, Json::object(), "export", 3, 60));
+      outside_options({}, Json::object(), "export", 3, 60));
   // Nothing here sends mail: reports lie in the storage.
   for (const char* name : {"send_scheduled_reports_task", "retry_failed_deliveries_task"})
     app.task(
@@ -182,7 +171,7 @@ void register_reports(App& app, const AliasConfig& config) {
                       {"delivery_ids", Json::array()},
                       {"message", "reports are kept in the storage and sent to nobody"}};
         },
-        options_of({}, Json::object(), "email_processing", 2, 30));
+        outside_options({}, Json::object(), "email_processing", 2, 30));
   app.task(
       prefix + "generate_cost_analysis_task",
       [config](Context&, const Json& from, const Json& to) {
@@ -190,16 +179,16 @@ void register_reports(App& app, const AliasConfig& config) {
           return cost_analysis(database, text_or_empty(from), text_or_empty(to));
         });
       },
-      options_of({"week_start_iso", "week_end_iso"}, {{"week_start_iso", nullptr}, {"week_end_iso", nullptr}},
-                 "export", 2, 30));
+      outside_options({"week_start_iso", "week_end_iso"},
+                      {{"week_start_iso", nullptr}, {"week_end_iso", nullptr}}, "export", 2, 30));
   const auto clean = [config](Context&, int days) {
     return with_stores(config, [&](Database& database, Storage& storage) {
       return cleanup_old_reports(database, storage, days);
     });
   };
   app.task(prefix + "cleanup_old_reports_task", clean,
-           options_of({"days_to_keep"}, {{"days_to_keep", 90}}, "export", 2, 30));
-  app.task("tasks.cleanup_old_reports", clean, options_of({"days"}, {{"days", 30}}, "celery", 2, 30));
+           outside_options({"days_to_keep"}, {{"days_to_keep", 90}}, "export", 2, 30));
+  app.task("tasks.cleanup_old_reports", clean, outside_options({"days"}, {{"days", 30}}, "celery", 2, 30));
   app.task(
       "tasks.generate_report",
       [config](Context&, const std::string& id) {
@@ -207,7 +196,7 @@ void register_reports(App& app, const AliasConfig& config) {
           return generate_report(database, storage, id);
         });
       },
-      options_of({"report_id"}, Json::object(), "celery", 2, 30));
+      outside_options({"report_id"}, Json::object(), "celery", 2, 30));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "protocol/uuid.hpp"
 #include "tasks/engines/http.hpp"
+#include "tasks/export/quickbooks_connection.hpp"
 #include "tasks/store/slot_database.hpp"
 #include "tasks/store/text_values.hpp"
 
@@ -12,95 +13,17 @@ namespace {
 
 constexpr std::string_view version = "minorversion=63";
 
-struct Connection {
-  std::string id, realm, api, token, refresh_token, account;
-  bool ended = false;  // the token, or soon
-};
-
 TaskError unavailable(const std::string& why) { return invoice_error("QuickBooksUnavailable", why); }
 TaskError refused(const std::string& why) { return invoice_error("QuickBooksRefused", why); }
 
-Connection connection_of(Database& database, const ExportEndpoints& endpoints, const QuickBooksOrder& order) {
-  if (!order.connection_id.empty() && !is_uuid(order.connection_id))
-    throw BadArguments("connection_id is not a UUID");
-  const Rows row = database.run(
-      "SELECT id, realm_id, environment, coalesce(access_token, ''), refresh_token, "
-      "coalesce(expense_account, ''), "
-      "access_token IS NULL OR coalesce(token_expires_at < now() + interval '1 minute', true) FROM "
-      "quickbooks_connections WHERE status = 'CONNECTED' AND user_id = $1 AND ($2::uuid IS NULL OR id = $2) "
-      "ORDER BY "
-      "created_at DESC LIMIT 1",
-      {order.user_id, order.connection_id.empty() ? SqlValue() : SqlValue(order.connection_id)});
-  if (row.empty())
-    throw invoice_error("QuickBooksNotConnected",
-                        "this user has no connected company: quickbooks_connections");
-  Connection out{row.str(0, 0), row.str(0, 1),  "", row.str(0, 3), row.str(0, 4),
-                 row.str(0, 5), row.truth(0, 6)};
-  out.api = row.str(0, 2) == "production" ? "https://quickbooks.api.intuit.com"
-                                          : "https://sandbox-quickbooks.api.intuit.com";
-  if (const auto other = endpoints.find("quickbooks"); other != endpoints.end()) {
-    const auto endpoint = read_endpoint(other->second);
-    if (!endpoint)
-      throw invoice_error("InvalidExport", "export_endpoints.quickbooks: " + endpoint.error().what);
-    out.api = endpoint->url;
-  }
-  while (out.api.ends_with('/')) out.api.pop_back();
-  return out;
-}
-
-void renew(Context& context, Database& database, const ExportEndpoints& endpoints, Connection& connection) {
-  const auto named = endpoints.find("quickbooks_oauth");
-  if (named == endpoints.end())
-    throw invoice_error("QuickBooksNotConnected",
-                        "the token has ended, and export_endpoints has no 'quickbooks_oauth' to renew it");
-  const auto endpoint = read_endpoint(named->second);
-  if (!endpoint)
-    throw invoice_error("InvalidExport", "export_endpoints.quickbooks_oauth: " + endpoint.error().what);
-  HttpRequest request;
-  request.method = "POST";
-  request.url = endpoint->url;
-  request.user = endpoint->user, request.password = endpoint->password;
-  request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}, {"Accept", "application/json"}};
-  request.body = "grant_type=refresh_token&refresh_token=" + url_encode(connection.refresh_token);
-  request.max_body = 64 << 10;
-  const HttpResult answer = http_fetch(std::move(request), [&] { return context.soft_limit_exceeded(); });
-  if (!answer) throw unavailable(answer.error().message);
-  if (answer->status >= 500 || answer->status == 429)
-    throw unavailable(shown_url(endpoint->url) + " answered " + std::to_string(answer->status));
-  const auto body = parse_json(answer->body);
-  const auto text = [&](const char* name) {
-    return body && body->is_object() && body->contains(name) && body->at(name).is_string()
-               ? body->at(name).get<std::string>()
-               : std::string();
-  };
-  if (answer->status != 200 || text("access_token").empty()) {
-    const std::string why = "the refresh token is not accepted: " + std::to_string(answer->status);
-    database.run(
-        "UPDATE quickbooks_connections SET status = 'EXPIRED', error_message = $2, updated_at = now() WHERE "
-        "id = $1",
-        {connection.id, why});
-    throw invoice_error("QuickBooksNotConnected", why + "; the company must be connected again");
-  }
-  const auto seconds = body->find("expires_in");
-  const bool timed = seconds != body->end() && seconds->is_number();
-  connection.token = text("access_token");
-  // Intuit gives a new refresh token now and then; the old one ends.
-  if (!text("refresh_token").empty()) connection.refresh_token = text("refresh_token");
-  connection.ended = false;
-  database.run(
-      "UPDATE quickbooks_connections SET access_token = $2, refresh_token = $3, token_expires_at = now() + "
-      "make_interval(secs => $4::double precision), error_message = NULL, updated_at = now() WHERE id = $1",
-      {connection.id, connection.token, connection.refresh_token,
-       timed ? dump_json(*seconds) : std::string("3600")});
-}
-
 class Company {
  public:
-  Company(Context& context, Database& database, const ExportEndpoints& endpoints, Connection connection)
+  Company(Context& context, Database& database, const ExportEndpoints& endpoints,
+          QuickBooksConnection connection)
       : context_(context), database_(database), endpoints_(endpoints), connection_(std::move(connection)) {
-    if (connection_.ended) renew(context_, database_, endpoints_, connection_);
+    if (connection_.ended) renew_tokens(context_, database_, endpoints_, connection_);
   }
-  const Connection& connection() const { return connection_; }
+  const QuickBooksConnection& connection() const { return connection_; }
 
   // The first of what a query finds; null when there is none.
   Json find(const std::string& entity, const std::string& condition) {
@@ -137,7 +60,7 @@ class Company {
           http_fetch(std::move(request), [&] { return context_.soft_limit_exceeded(); });
       if (!answer) throw unavailable(answer.error().message);
       if (answer->status == 401 && !renewed) {
-        renew(context_, database_, endpoints_, connection_);
+        renew_tokens(context_, database_, endpoints_, connection_);
         continue;
       }
       const std::string why = shown + " answered " + std::to_string(answer->status);
@@ -153,7 +76,7 @@ class Company {
   Context& context_;
   Database& database_;
   const ExportEndpoints& endpoints_;
-  Connection connection_;
+  QuickBooksConnection connection_;
 };
 
 // QuickBooks' query language quotes with a backslash.
@@ -240,7 +163,7 @@ Json export_to_quickbooks(Context& context, Database& database, const ExportEndp
   Json result = {{"task_id", context.task_id()}, {"invoice_id", invoice_id}, {"export_id", nullptr},
                  {"bill_id", nullptr},           {"status", "validated"},    {"dry_run", order.dry_run}};
   const std::string vendor = check_invoice(database, invoice_id);
-  Connection connection = connection_of(database, endpoints, order);
+  QuickBooksConnection connection = find_connection(database, endpoints, order.user_id, order.connection_id);
   if (order.dry_run) return result;
   // Whoever comes first chooses the request's id; all others repeat that request.
   database.run(
@@ -324,8 +247,9 @@ Json refresh_quickbooks_tokens(Context& context, Database& database, const Expor
   int refreshed = 0, failed = 0;
   for (int i = 0; i < ending.size(); ++i) {
     try {
-      Connection connection = connection_of(database, endpoints, {ending.str(i, 1), ending.str(i, 0), false});
-      renew(context, database, endpoints, connection);
+      QuickBooksConnection connection =
+          find_connection(database, endpoints, ending.str(i, 1), ending.str(i, 0));
+      renew_tokens(context, database, endpoints, connection);
       ++refreshed;
     } catch (const TaskError& error) {
       ++failed;
@@ -333,35 +257,6 @@ Json refresh_quickbooks_tokens(Context& context, Database& database, const Expor
     }
   }
   return {{"refreshed", refreshed}, {"failed", failed}, {"total_processed", ending.size()}};
-}
-
-Json note_quickbooks_webhook(Database& database, const Json& data) {
-  const auto list = [](const Json& in, const char* name) {
-    const auto found = in.is_object() ? in.find(name) : in.end();
-    return in.is_object() && found != in.end() && found->is_array() ? *found : Json::array();
-  };
-  const auto text = [](const Json& in, const char* name) {
-    const auto found = in.is_object() ? in.find(name) : in.end();
-    return in.is_object() && found != in.end() && found->is_string() ? found->get<std::string>()
-                                                                     : std::string();
-  };
-  int entities = 0, known = 0;
-  for (const auto& notice : list(data, "eventNotifications")) {
-    const Json event = notice.is_object() ? notice.value("dataChangeEvent", Json::object()) : Json::object();
-    for (const auto& entity : list(event, "entities")) {
-      ++entities;
-      if (text(entity, "name") != "Bill") continue;
-      known += database
-                   .run(
-                       "UPDATE quickbooks_exports e SET remote_operation = $3, updated_at = now() FROM "
-                       "quickbooks_connections c WHERE c.id = e.connection_id AND c.realm_id = $1 AND "
-                       "e.bill_id = $2",
-                       {clean_text(text(notice, "realmId"), 50), clean_text(text(entity, "id"), 50),
-                        text_value(text(entity, "operation"), 20)})
-                   .affected();
-    }
-  }
-  return {{"status", "processed"}, {"entities", entities}, {"known_bills", known}};
 }
 
 }  // namespace celeriac

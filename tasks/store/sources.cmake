@@ -23,9 +23,10 @@ add_library(celeriac_invoices STATIC)
 target_sources(celeriac_invoices PRIVATE
   register.cpp engines/redis.cpp engines/shared_breakers.cpp
   aliases/ap_email.cpp aliases/ap_ingestion.cpp aliases/ap_intake.cpp aliases/ap_outside.cpp aliases/doxin.cpp
-  aliases/fetch_document.cpp aliases/websocket_events.cpp
+  aliases/fetch_document.cpp aliases/options.cpp aliases/websocket_events.cpp
   dead_letters/classify.cpp dead_letters/record.cpp dead_letters/redrive.cpp dead_letters/register.cpp
-  export/csv.cpp export/delivery.cpp export/erp.cpp export/export_invoice.cpp export/export_job.cpp export/fields.cpp export/quickbooks.cpp export/register.cpp
+  export/csv.cpp export/delivery.cpp export/erp.cpp export/export_invoice.cpp export/export_job.cpp export/fields.cpp
+  export/quickbooks.cpp export/quickbooks_connection.cpp export/quickbooks_webhook.cpp export/register.cpp
   export/selection.cpp export/template.cpp export/text_writers.cpp export/writer.cpp export/xlsx_writer.cpp
   invoice_processing/failure.cpp invoice_processing/invoice_writer.cpp invoice_processing/job_row.cpp
   invoice_processing/process_document.cpp invoice_processing/register.cpp

@@ -55,6 +55,8 @@ def wait_for(condition, seconds=120, what="condition"):
 class Outside(http.server.BaseHTTPRequestHandler):
     """Other people's systems: documents to fetch, an ERP's inbox, a company in QuickBooks that wants fresh tokens."""
     documents, inbox, bills, requests, tokens, trouble = {}, {}, {}, [], ["t0"], []
+    refresh, oauth_trouble, oauth_open = ["r3fresh"], [], threading.Event()
+    oauth_open.set()
 
     def answer(self, status, body, **headers):
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -95,10 +97,14 @@ class Outside(http.server.BaseHTTPRequestHandler):
             return self.answer(201, {"id": "1"})
         if url.path == "/oauth":
             assert self.headers["Authorization"] == "Basic " + base64.b64encode(b"client:s3cret").decode()
-            if urllib.parse.parse_qs(body.decode())["refresh_token"][0] != "r3fresh":
+            self.oauth_open.wait(60)
+            if self.oauth_trouble:
+                return self.answer(*self.oauth_trouble.pop())
+            if urllib.parse.parse_qs(body.decode())["refresh_token"][0] != self.refresh[-1]:  # each is taken once
                 return self.answer(400, {"error": "invalid_grant"})
             self.tokens.append("t%d" % len(self.tokens))
-            return self.answer(200, {"access_token": self.tokens[-1], "refresh_token": "r3fresh", "expires_in": 3600})
+            self.refresh.append("r3fresh%d" % len(self.refresh))
+            return self.answer(200, {"access_token": self.tokens[-1], "refresh_token": self.refresh[-1], "expires_in": 3600})
         if not self.known():
             return None
         if url.path == "/v3/company/4711/vendor":
@@ -288,6 +294,11 @@ def ingestion(house):
     again = house.call(name + "process_ingestion_task", first)
     assert (again["invoice_id"], again["status"]) == (result["invoice_id"], "completed"), again
     assert house.call(name + "resolve_duplicates_task", first) == {"ingestion_job_id": first, "duplicates_resolved": 0}
+    # A run that was killed between reading and noting it: what it read is no duplicate of itself.
+    house.one("UPDATE ingestion_jobs SET status = 'PROCESSING', invoice_id = NULL, completed_at = NULL WHERE id = %s", first)
+    again = house.call(name + "process_ingestion_task", first)
+    assert (again["invoice_id"], again["status"], again["duplicates_found"]) == (first, "completed", 0), again
+    assert house.one("SELECT is_duplicate FROM ingestion_jobs WHERE id = %s", first) is False
 
     copy = str(uuid.uuid4())  # the same invoice once more, as other bytes
     data = house.document("IN-1", total="151.00") + b"<!-- again -->"
@@ -303,6 +314,14 @@ def ingestion(house):
     assert house.one("SELECT resolved_by || ' ' || resolution_action FROM duplicate_records WHERE invoice_id ="
                      " (SELECT invoice_id FROM ingestion_jobs WHERE id = %s)", copy) == "system_auto AUTO_IGNORE"
 
+    # Nor is one a duplicate whose row somebody inserted before it was read.
+    listed, row = job("IN-2"), str(uuid.uuid4())
+    house.one("INSERT INTO invoices (id, file_hash, file_url, file_name, file_size, status, workflow_state) SELECT %s,"
+              " file_hash_sha256, storage_path, 'a.xml', '1KB', 'RECEIVED', 'uploaded' FROM ingestion_jobs WHERE id = %s", row, listed)
+    result = house.call(name + "process_ingestion_task", listed)
+    assert (result["invoice_id"], result["status"]) == (row, "completed"), result
+    assert house.one("SELECT is_duplicate FROM ingestion_jobs WHERE id = %s", listed) is False
+
     lost = str(uuid.uuid4())
     house.one("INSERT INTO ingestion_jobs (id, original_filename, file_size_bytes, file_hash_sha256, mime_type, storage_path)"
               " VALUES (%s, 'x', 1, repeat('0', 64), 'application/pdf', 'uploads/none.pdf')", lost)
@@ -314,6 +333,39 @@ def ingestion(house):
     swept = house.call(name + "schedule_periodic_cleanup")
     result = house.ap.AsyncResult(swept["task_id"]).get(timeout=180)
     assert result["deleted_jobs"] == 1, result
+
+
+def renewals(house, invoice, ends):
+    """Tokens of QuickBooks that two tasks renew at once, and servers that do not renew them."""
+    def connection(column="status::text"):
+        return house.one("SELECT %s FROM quickbooks_connections WHERE user_id = 'u1'" % column)
+
+    def token_ends(interval):
+        house.one("UPDATE quickbooks_connections SET token_expires_at = now() + %s::interval", interval)
+    name = "app.workers.quickbooks_tasks."
+    token_ends("-1 second")
+    Outside.oauth_open.clear()
+    asked = Outside.requests.count("/oauth")
+    both = [house.ap.send_task(name + "export_invoice_to_quickbooks", kwargs={"invoice_id": invoice, "user_id": "u1"}),
+            house.ap.send_task(name + "refresh_quickbooks_tokens")]
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%quickbooks_connections%%'"
+    wait_for(lambda: house.one(waiting) or Outside.requests.count("/oauth") == asked + 2, what="two renewals at once")
+    Outside.oauth_open.set()
+    made, renewed = [one.get(timeout=180) for one in both]
+    assert made["status"] == "success" and renewed == {"refreshed": 1, "failed": 0, "total_processed": 1}, (made, renewed)
+    assert Outside.requests.count("/oauth") == asked + 1 and connection() == "CONNECTED", Outside.requests
+    assert connection("refresh_token") == Outside.refresh[-1]
+
+    token_ends("10 minutes")
+    for status, error in ((401, "invalid_client"), (503, "later")):  # nothing that the person must mend
+        Outside.oauth_trouble.append((status, {"error": error}))
+        assert house.call(name + "refresh_quickbooks_tokens") == {"refreshed": 0, "failed": 1, "total_processed": 1}
+        assert connection() == "CONNECTED"
+    Outside.oauth_trouble.append((400, {"error": "invalid_grant"}))
+    token_ends("-1 second")
+    house.one("UPDATE quickbooks_exports SET status = 'processing', bill_id = NULL WHERE invoice_id = %s", invoice)
+    assert ends("quickbooks_tasks.export_invoice_to_quickbooks", invoice, "u1") == "QuickBooksNotConnected"
+    assert connection("status || ': ' || error_message") == "EXPIRED: the refresh token is not accepted: 400 invalid_grant"
 
 
 def outside(house):
@@ -374,6 +426,7 @@ def outside(house):
     assert house.call(name + "process_quickbooks_webhook", told) == {"status": "processed", "entities": 2, "known_bills": 1}
     house.one("UPDATE quickbooks_connections SET token_expires_at = now() + interval '10 minutes'")
     assert house.call(name + "refresh_quickbooks_tokens") == {"refreshed": 1, "failed": 0, "total_processed": 1}
+    renewals(house, ready("OUT-3"), ends)
     log = house.stage.log("w%d" % house.starts)
     assert "r3fresh" not in log and "s3cret" not in log
 
