@@ -15,7 +15,8 @@ counters = redis.Redis(port=int(os.environ.get("EFFECTS_PORT", "0")))
 
 
 class FleetError(Exception):
-    pass
+    # Named alike by every worker: to Celery, a part of a chord that failed in another way is another part.
+    __module__ = "fleet"
 
 
 def counted(function):
@@ -91,6 +92,5 @@ def serve(broker, backend, name, *options):
 
 
 if __name__ == "__main__":
-    import fleet  # FleetError lives in this module, not in __main__
-
-    fleet.serve(*sys.argv[1:])
+    sys.modules["fleet"] = sys.modules["__main__"]  # the home of FleetError
+    serve(*sys.argv[1:])

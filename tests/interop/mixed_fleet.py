@@ -160,7 +160,7 @@ with stage.Stage() as s:
             continue
         for task_id, chord in stuck(result, done):
             # The parts of a chord are deleted when its body has been sent.
-            if "[%s] received" % task_id in logs["native"] or (chord and store.exists("celery-task-meta-%s.j" % chord)):
+            if "[%s] received" % task_id in logs["native"] or (chord and store.exists("celery-taskset-meta-%s.j" % chord)):
                 problems.append("%r hangs at %s after chord %s" % (one.signature, task_id, chord))
             else:
                 lost.append("%r hangs at %s after chord %s\n  %s" % (one.signature, task_id, chord, "\n  ".join(
