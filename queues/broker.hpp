@@ -98,8 +98,11 @@ class Broker {
   // No further deliveries from queues. Due deferred messages stop too.
   virtual void pause() = 0;
 
-  // Settle exactly once with one of these five.
+  // Settle exactly once with one of these six.
   virtual void ack(Tag tag) = 0;
+  // The same for a message whose task begins now. A millisecond later will do: what the end of a short task
+  // sends is waited for, this is not.
+  virtual void ack_begun(Tag tag) { ack(tag); }
   virtual void reject(Tag tag, Requeue requeue) = 0;
   // Gives an unstarted message back to the consuming end of its queue: next to be delivered to
   // anybody, and not marked as redelivered, because nothing ran. Unlike reject(), which sends it

@@ -27,6 +27,7 @@ class FormattedBroker final : public Broker {
   bool fixed_window() const override { return broker_->fixed_window(); }
   void pause() override { broker_->pause(); }
   void ack(Tag tag) override { broker_->ack(tag); }
+  void ack_begun(Tag tag) override { broker_->ack_begun(tag); }
   void reject(Tag tag, Requeue requeue) override { broker_->reject(tag, requeue); }
   void release(Tag tag) override { broker_->release(tag); }
   void bury(Tag tag, DeadLetter why) override { broker_->bury(tag, std::move(why)); }

@@ -390,7 +390,10 @@ void Consumer::conclude(Request& request, Verdict verdict, const std::string& ca
     case Verdict::nothing:
       break;
     case Verdict::ack:
-      parts_.broker.ack(request.tag);
+      if (request.phase == Request::Phase::running)
+        parts_.broker.ack_begun(request.tag);
+      else
+        parts_.broker.ack(request.tag);
       break;
     case Verdict::requeue:
       parts_.broker.reject(request.tag, Requeue::yes);

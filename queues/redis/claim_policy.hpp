@@ -4,9 +4,15 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 
 namespace celeriac::redis {
+
+// So few messages are passed on at once, rather than with what comes along.
+inline constexpr std::size_t few_messages = 4;
+// ... and what nobody waits for is kept for company no longer than this.
+inline constexpr std::chrono::milliseconds linger{1};
 
 class ClaimPolicy {
  public:

@@ -35,6 +35,7 @@ class Holdings {
   void acked(Tag tag, const Held& held);
   void deferred(Tag tag, Clock::time_point due) { deferred_.emplace_back(tag, due); }
 
+  std::size_t settled() const { return acked_.size() + deferred_.size(); }
   // What acked() and deferred() gathered, as commands. Each is harmless when repeated.
   Request settle();
   // Makes `now` the score of these tags, where they still are in unacked_index.

@@ -71,6 +71,7 @@ RedisBroker::Impl::Impl(boost::asio::io_context& io, BrokerOptions options)
       due_timer_(io),
       score_timer_(io),
       lost_timer_(io),
+      settle_timer_(io),
       stop_timer_(io) {}
 
 // ---- life ----
@@ -204,7 +205,8 @@ void RedisBroker::Impl::close() {
   if (wakeup_) wakeup_->close();
   broadcasts_.close();
   recovery_.disconnected();
-  for (Timer* timer : {&poll_timer_, &linger_timer_, &due_timer_, &score_timer_, &lost_timer_, &stop_timer_})
+  for (Timer* timer :
+       {&poll_timer_, &linger_timer_, &due_timer_, &score_timer_, &lost_timer_, &settle_timer_, &stop_timer_})
     timer->cancel();
   retries_.cancel();
   handlers_ = {};
@@ -258,6 +260,12 @@ void RedisBroker::Impl::look_for_taken() {
 // In the next turn of the loop, not this one: results go out first. A client waits for those, and
 // nobody for an ack.
 void RedisBroker::Impl::settle_soon() {
+  settle_awaited_ = true;
+  after_this_turn();
+}
+
+// A task that ends at once sends its result before its early acknowledgement: the server has one thread.
+void RedisBroker::Impl::after_this_turn() {
   if (settle_posted_) return;
   settle_posted_ = true;
   boost::asio::post(io_, [weak = weak_from_this(), &io = io_] {
@@ -265,13 +273,18 @@ void RedisBroker::Impl::settle_soon() {
       auto self = weak.lock();
       if (!self || self->closed_) return;
       self->settle_posted_ = false;
-      self->settle();
+      if (self->settle_awaited_ || self->holdings_.settled() >= few_messages)
+        self->settle();
+      else if (!self->settle_timer_.waiting())
+        self->settle_timer_.after(linger, [impl = self.get()] { impl->settle(); });
       self->consider_claim();
     });
   });
 }
 
 void RedisBroker::Impl::settle() {
+  settle_awaited_ = false;
+  settle_timer_.cancel();
   auto request = holdings_.settle();
   if (request.empty()) return;
   insist(std::make_shared<const Request>(std::move(request)), "settle messages");
@@ -290,6 +303,13 @@ void RedisBroker::Impl::ack(Tag tag) {
   if (!held) return;
   holdings_.acked(tag, *held);
   settle_soon();
+}
+
+void RedisBroker::Impl::ack_begun(Tag tag) {
+  auto held = holdings_.release(tag);
+  if (!held) return;
+  holdings_.acked(tag, *held);
+  after_this_turn();
 }
 
 void RedisBroker::Impl::reject(Tag tag, Requeue requeue) {
@@ -399,6 +419,7 @@ void RedisBroker::set_window(unsigned window) {
 }
 void RedisBroker::pause() { impl_->pause(); }
 void RedisBroker::ack(Tag tag) { impl_->ack(tag); }
+void RedisBroker::ack_begun(Tag tag) { impl_->ack_begun(tag); }
 void RedisBroker::reject(Tag tag, Requeue requeue) { impl_->reject(tag, requeue); }
 void RedisBroker::release(Tag tag) { impl_->release(tag); }
 void RedisBroker::bury(Tag tag, DeadLetter why) { impl_->bury(tag, std::move(why)); }

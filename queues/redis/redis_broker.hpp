@@ -29,6 +29,7 @@ class RedisBroker final : public Broker {
   void set_window(unsigned window) override;
   void pause() override;
   void ack(Tag tag) override;
+  void ack_begun(Tag tag) override;
   void reject(Tag tag, Requeue requeue) override;
   void release(Tag tag) override;
   void bury(Tag tag, DeadLetter why) override;

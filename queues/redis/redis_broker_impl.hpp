@@ -38,6 +38,7 @@ class RedisBroker::Impl : public std::enable_shared_from_this<Impl> {
   void consume(std::vector<std::string> queues);
   void pause();
   void ack(Tag tag);
+  void ack_begun(Tag tag);
   void reject(Tag tag, Requeue requeue);
   void release(Tag tag);
   void bury(Tag tag, DeadLetter why);
@@ -48,6 +49,7 @@ class RedisBroker::Impl : public std::enable_shared_from_this<Impl> {
   void close();
 
   void settle_soon();  // once for all that this turn of the loop settles
+  void after_this_turn();
   void settle();
   // Sends until the server accepts it; the request must be harmless when repeated.
   void insist(std::shared_ptr<const Request> request, std::string_view what);
@@ -103,10 +105,10 @@ class RedisBroker::Impl : public std::enable_shared_from_this<Impl> {
   std::optional<Wakeup> wakeup_;
   DueQueue due_;
   ClaimPolicy policy_;
-  Timer poll_timer_, linger_timer_, due_timer_, score_timer_, lost_timer_, stop_timer_;
+  Timer poll_timer_, linger_timer_, due_timer_, score_timer_, lost_timer_, settle_timer_, stop_timer_;
 
   bool consuming_ = false, paused_ = false, stopping_ = false, closed_ = false;
-  bool settle_posted_ = false, had_lease_ = false, refusal_told_ = false;
+  bool settle_posted_ = false, settle_awaited_ = false, had_lease_ = false, refusal_told_ = false;
   std::function<void(std::size_t)> stop_done_;
 
   std::vector<std::string> queues_;

@@ -16,9 +16,7 @@ using Steady = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr std::size_t fetch_page = 32;  // bodies of deferred messages asked for at a time
-constexpr milliseconds linger{1};
 constexpr milliseconds longest_poll_pause{50};
-constexpr std::size_t few_deliveries = 4;
 
 Delivery make_delivery(Tag tag, std::string queue, std::string_view envelope) {
   Delivery delivery;
@@ -191,7 +189,7 @@ void RedisBroker::Impl::serve(std::vector<Delivery> deliveries) {
     arrange_lists();
   }
   // The next claim is under way while many messages are worked on; a few do not wait for it to be sent.
-  const bool few = deliveries.size() < few_deliveries;
+  const bool few = deliveries.size() < few_messages;
   if (!few) consider_claim();
   if (!deliveries.empty() && handlers_.on_deliveries) handlers_.on_deliveries(std::move(deliveries));
   if (few) consider_claim();

@@ -18,15 +18,17 @@ namespace {
 // of the next push. Reading comes last, because our own writes end the tracking of a key.
 // Something that is no JSON object goes to KEYS[3] and leaves null in `unacked`, which kombu's
 // sweep survives; it would not survive the bytes themselves.
-// HSET comes after LTRIM so that a server out of memory still lets us consume: it refuses only
-// the first write of a script. Should HSET fail for another reason, the messages go back.
-// A key that is no list is passed over: it must not keep the other queues from being served.
+// HSET comes after RPOP so that a server out of memory still lets us consume: it refuses only
+// the first write of a script. Servers before 6.2 pop one at a time: there it is LRANGE and LTRIM. Should
+// HSET fail for another reason, the messages go back. A key that is no list is passed over: it must not keep
+// the other queues from being served.
 constexpr std::string_view claim_source = R"lua(
-if redis.call('EXISTS', KEYS[4]) == 0 then return 'LEASE' end
+local alive = redis.call('EXISTS', KEYS[4], KEYS[4], KEYS[5])
+if alive < 2 then return 'LEASE' end
+local pauses = alive == 3
 local score, owner, n = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local left, room, limit = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local out, large = {0}, 0
-local pauses = redis.call('EXISTS', KEYS[5]) == 1
 for k = 6, #KEYS do
   local list, chunk, tail = KEYS[k], tonumber(ARGV[3 * k - 11]), ARGV[3 * k - 10]
   local paused = pauses and redis.call('HEXISTS', KEYS[5], ARGV[3 * k - 9]) == 1
@@ -37,36 +39,40 @@ for k = 6, #KEYS do
   end
   while left > 0 and room > 0 and chunk > 0 do
     local want = math.min(left, chunk)
-    local got = redis.pcall('LRANGE', list, -want, -1)
-    if got.err or #got == 0 then break end
-    redis.call('LTRIM', list, 0, -#got - 1)
-    local values, scores, batch, biggest = {}, {}, {}, 1
-    for i = #got, 1, -1 do
-      local raw = got[i]
-      local at, tag = #batch + 1, owner .. string.format('%d', n)
+    local got = redis.pcall('RPOP', list, want)
+    if got and got.err then
+      local range = redis.pcall('LRANGE', list, -want, -1)
+      if range.err or #range == 0 then break end
+      redis.call('LTRIM', list, 0, -#range - 1)
+      got = {}
+      for i = #range, 1, -1 do got[#got + 1] = range[i] end
+    end
+    if not got then break end
+    local values, scores, biggest = {}, {}, 1
+    for i = 1, #got do
+      local raw, tag = got[i], owner .. string.format('%d', n)
       n = n + 1
       room = room - #raw
       if #raw > biggest then biggest = #raw end
-      values[2 * at - 1] = tag
+      values[2 * i - 1] = tag
       if string.byte(raw, 1) == 123 and string.byte(raw, -1) == 125 then
-        values[2 * at] = '[' .. raw .. tail
+        values[2 * i] = '[' .. raw .. tail
       else
-        values[2 * at] = '[null' .. tail
+        values[2 * i] = '[null' .. tail
         redis.call('HSET', KEYS[3], tag, raw)
       end
-      scores[2 * at - 1] = score
-      scores[2 * at] = tag
-      batch[at] = raw
+      scores[2 * i - 1] = score
+      scores[2 * i] = tag
     end
     local stored = redis.pcall('HSET', KEYS[1], unpack(values))
     if type(stored) == 'table' and stored.err then
-      redis.call('RPUSH', list, unpack(got))
+      for i = #got, 1, -1 do redis.call('RPUSH', list, got[i]) end
       return stored
     end
     redis.call('ZADD', KEYS[2], unpack(scores))
     left = left - #got
     out[#out + 1] = k - 5
-    out[#out + 1] = batch
+    out[#out + 1] = got
     if #got < want then break end
     if biggest > limit then
       large = k - 5

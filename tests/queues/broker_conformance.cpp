@@ -199,6 +199,21 @@ void settling(BrokerFixture& fixture) {
     run_for(fixture.io, milliseconds(100));
     CHECK(next.got.size() == 7);
   }
+  SUBCASE("what began is gone a moment later by itself, and with a stop, and makes room at once") {
+    publish_numbers(fixture, 1, 3);
+    Client client(fixture, 1);
+    REQUIRE(client.wait(1));
+    client.broker->ack_begun(client.got[0].tag);
+    REQUIRE(client.wait(2));
+    CHECK(run_until(fixture.io, [&] { return client.info().unacked == 1; }));
+    client.broker->ack_begun(client.got[1].tag);
+    REQUIRE(client.wait(3));
+    client.broker->ack_begun(client.got[2].tag);
+    CHECK(client.stop() == 0);
+    Client next(fixture, 10);
+    run_for(fixture.io, milliseconds(100));
+    CHECK(next.got.empty());
+  }
   SUBCASE("restored messages are delivered before those that wait") {
     publish_numbers(fixture, 1, 6);
     Client client(fixture, 3);
