@@ -55,9 +55,8 @@ return {failures, unheard}
 // the store with its PUBLISH, then the subscription, and the client would wait for ever. What is asked for
 // after the answer to the store comes after that subscription.
 constexpr std::string_view tell_again_script = R"lua(
-local listeners = redis.call('PUBSUB', 'NUMSUB', unpack(KEYS))
-for i, key in ipairs(KEYS) do
-  local meta = listeners[2 * i] > 0 and redis.call('GET', key)
+for _, key in ipairs(KEYS) do
+  local meta = redis.call('GET', key)
   if meta then redis.call('PUBLISH', key, meta) end
 end
 )lua";
@@ -368,9 +367,21 @@ class RedisBackend : public ResultBackend {
     }
     if (keys.empty()) return;
     Request request;
+    request.begin(2 + keys.size()).arg("PUBSUB").arg("NUMSUB");
+    for (const auto key : keys) request.arg(key);
+    command(std::move(request), [this](Reply listeners) { tell_late_listeners(listeners); });
+  }
+
+  // Rarely any. The results are stored and were told once: an error here, such as a missing right, takes
+  // nothing away.
+  void tell_late_listeners(const Reply& listeners) {
+    std::vector<std::string_view> keys;
+    for (std::size_t i = 0; i + 1 < listeners.size(); i += 2)
+      if (listeners[i + 1].integer() > 0) keys.push_back(listeners[i].text());
+    if (keys.empty()) return;
+    Request request;
     request.begin(3 + keys.size()).arg("EVAL").arg(tell_again_script).arg(keys.size());
     for (const auto key : keys) request.arg(key);
-    // The results are stored and were told once: an error here, such as a missing right, takes nothing away.
     command(std::move(request), [](const Reply&) {});
   }
 
