@@ -19,7 +19,7 @@ namespace {
 // Something that is no JSON object goes to KEYS[3] and leaves null in `unacked`, which kombu's
 // sweep survives; it would not survive the bytes themselves.
 // HSET comes after RPOP so that a server out of memory still lets us consume: it refuses only
-// the first write of a script. Servers before 6.2 pop one at a time: there it is LRANGE and LTRIM. Should
+// the first write of a script. Should
 // HSET fail for another reason, the messages go back. A key that is no list is passed over: it must not keep
 // the other queues from being served.
 constexpr std::string_view claim_source = R"lua(
@@ -40,14 +40,11 @@ for k = 6, #KEYS do
   while left > 0 and room > 0 and chunk > 0 do
     local want = math.min(left, chunk)
     local got = redis.pcall('RPOP', list, want)
-    if got and got.err then
-      local range = redis.pcall('LRANGE', list, -want, -1)
-      if range.err or #range == 0 then break end
-      redis.call('LTRIM', list, 0, -#range - 1)
-      got = {}
-      for i = #range, 1, -1 do got[#got + 1] = range[i] end
-    end
     if not got then break end
+    if got.err then
+      if string.find(got.err, 'WRONGTYPE', 1, true) then break end
+      return got
+    end
     local values, scores, biggest = {}, {}, 1
     for i = 1, #got do
       local raw, tag = got[i], owner .. string.format('%d', n)
