@@ -26,13 +26,11 @@ std::string fault_of_application([[maybe_unused]] const Settings& settings) {
 }
 
 void export_to_slots(const Settings& settings) {
-  const auto is_of_tasks = [](std::string_view name) {
-    return name == "database_url" || name == "storage_root" || name == "validation_rules" ||
-           name == "websocket_events_url" || name == "export_endpoints" || name == "virus_scan_url" ||
-           name.starts_with("llm_") || name.starts_with("email_");
-  };
+  const std::set<std::string_view> sections = {find_setting("database_url")->section,
+                                               find_setting("llm_model")->section,
+                                               find_setting("email_accounts")->section};
   for (const SettingInfo& info : settings_table()) {
-    if (!is_of_tasks(info.name)) continue;
+    if (!sections.contains(info.section)) continue;
     const Json value = info.get(settings);
     std::string text = value.is_string() ? value.get<std::string>() : dump_json(value);
     if (value.is_array()) {  // in the environment a list is separated by commas

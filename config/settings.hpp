@@ -154,8 +154,11 @@ struct Settings {
   std::map<std::string, std::string> export_endpoints;  // name -> https://user:password@host/path
   std::string virus_scan_url;                           // clamd://host:3310, or unix:/path of its socket
   std::string storage_root = ".celeriac/storage";       // local storage:// root
-  std::string websocket_events_url;  // redis://... where progress is published; empty: nowhere
-  std::string validation_rules;      // TOML file that changes rules; empty: the defaults
+  std::string websocket_events_url;         // redis://... where progress is published; empty: nowhere
+  std::string validation_rules;             // TOML file that changes rules; empty: the defaults
+  std::vector<std::string> document_hosts;  // fetched from although not public; "*" is any
+  std::string quickbooks_verifier_token;    // signs QuickBooks' webhooks; empty: unsigned ones are taken
+  std::string circuit_breaker_url;  // redis://..., where breakers are shared; empty: each process's own
 
   // Language models
   std::string llm_provider = "openai";  // openai, openrouter, anthropic, huggingface, local
@@ -174,6 +177,9 @@ struct Settings {
   std::map<std::string, std::string> email_accounts;  // name -> imaps://... or gmail://...
   std::vector<std::string> email_trusted_senders;     // addresses, domains, *.domains
   std::string email_quota_url;                        // redis://..., where Gmail's quota is counted
+  std::string smtp_url;        // smtps://user:password@host; empty: no report is mailed
+  std::string smtp_mail_from;  // the address they come from
+  std::map<std::string, std::string> report_recipients;  // group -> addresses, with commas between them
 };
 
 // What `celeriac worker` takes beyond settings.

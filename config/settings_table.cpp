@@ -343,8 +343,7 @@ std::vector<SettingInfo> build_table() {
                                       "uploads an hour for each caller; 0: no limit (not in Celery)"),
       row<&S::http_callback_hosts>(
           http, "http_callback_hosts",
-          "hosts that may be called back when a task has ended, and documents fetched from that are not "
-          "public; * is any (not in Celery)"),
+          "hosts that may be called back when a task has ended; * is any (not in Celery)"),
       row<&S::http_callback_key>(http, "http_callback_key",
                                  "signs callbacks, at least 32 bytes (not in Celery)"),
 
@@ -360,6 +359,14 @@ std::vector<SettingInfo> build_table() {
       row<&S::websocket_events_url>(invoices, "websocket_events_url",
                                     "redis:// server whose channel websocket_events gets progress"),
       row<&S::validation_rules>(invoices, "validation_rules", "TOML file that changes validation rules"),
+      row<&S::document_hosts>(invoices, "document_hosts",
+                              "hosts that documents are fetched from although they are not public; * is any"),
+      row<&S::quickbooks_verifier_token>(invoices, "quickbooks_verifier_token",
+                                         "with it only webhooks of QuickBooks that it has signed are taken; "
+                                         "better given in the environment"),
+      row<&S::circuit_breaker_url>(
+          invoices, "circuit_breaker_url",
+          "Redis that tells all workers of mail and model servers that fail; empty: each process finds out"),
 
       row<&S::llm_provider>(models, "llm_provider", "who serves the models", {},
                             "openai openrouter anthropic huggingface local"),
@@ -388,9 +395,14 @@ std::vector<SettingInfo> build_table() {
       row<&S::email_accounts>(mail, "email_accounts",
                               "name to imaps://user:password@host/folder or gmail://address?..."),
       row<&S::email_trusted_senders>(mail, "email_trusted_senders", "addresses, domains and *.domains"),
-      row<&S::email_quota_url>(
-          mail, "email_quota_url",
-          "Redis that counts Gmail's quota, and knows of mail and model servers that fail, for all workers"),
+      row<&S::email_quota_url>(mail, "email_quota_url", "Redis that counts Gmail's quota for all workers"),
+      row<&S::smtp_url>(
+          mail, "smtp_url",
+          "server that reports are mailed over: smtps://user:password@host, or smtp:// with STARTTLS; "
+          "empty: none is mailed"),
+      row<&S::smtp_mail_from>(mail, "smtp_mail_from", "address that reports come from"),
+      row<&S::report_recipients>(mail, "report_recipients",
+                                 "group to addresses with commas between them; reports go to nobody else"),
   };
 }
 

@@ -12,7 +12,7 @@ build="cmake ninja-build ccache mold g++ dpkg-dev file pkg-config make
 run="tzdata redis-server rabbitmq-server postgresql tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu
   python3 python3-celery python3-redis python3-msgpack python3-yaml python3-psycopg2 python3-sqlalchemy"
 test="doctest-dev clamav-daemon prometheus chromium dovecot-imapd memcached python3-memcache python3-cryptography python3-openpyxl python3-venv openssl
-  python3-websockets strace wrk poppler-utils clang clang-format libclang-rt-14-dev"
+  python3-websockets python3-aiosmtpd strace wrk poppler-utils clang clang-format libclang-rt-14-dev"
 
 wanted=()
 for purpose in "$@"; do

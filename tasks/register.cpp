@@ -27,20 +27,24 @@ Price read_price(const std::string& text) {
   return {std::stod(text.substr(0, slash)), std::stod(text.substr(slash + 1))};
 }
 
-// Empty: breakers are each process's own.
-Expected<std::string> breaker_url(const Settings& settings) {
-  if (settings.email_quota_url.empty()) return std::string();
+// Empty, or what is wrong with a URL of Redis.
+std::string redis_url_fault(const std::string& setting, const std::string& url) {
+  if (url.empty()) return {};
   try {
-    RedisConnection connects_later(settings.email_quota_url);
-    return settings.email_quota_url;
+    RedisConnection connects_later(url);
+    return {};
   } catch (const std::invalid_argument& error) {
-    return unexpected(std::string("email_quota_url: ") + error.what());
+    return setting + ": " + error.what();
   }
+}
+
+MailConfig mail_config(const Settings& settings) {
+  return {settings.smtp_url, settings.smtp_mail_from, settings.report_recipients};
 }
 
 LlmConfig llm_config(const Settings& settings) {
   LlmConfig config;
-  config.circuit_breaker_url = breaker_url(settings).value_or("");
+  config.circuit_breaker_url = settings.circuit_breaker_url;
   config.database_url = settings.database_url;
   config.provider = settings.llm_provider;
   config.base_url = settings.llm_base_url;
@@ -81,7 +85,9 @@ void register_all(App& app, const Settings& settings) {
   register_invoice_processing(app, processing);
   register_validation(app, validation);
   AliasConfig aliases{processing, validation, settings.websocket_events_url, settings.export_endpoints};
-  aliases.document_hosts = settings.http_callback_hosts;
+  aliases.document_hosts = settings.document_hosts;
+  aliases.quickbooks_verifier_token = settings.quickbooks_verifier_token;
+  aliases.mail = mail_config(settings);
   aliases.gmail_configured = !settings.email_quota_url.empty();
   aliases.senders_are_checked = !settings.email_trusted_senders.empty();
   register_ap_intake_names(app, aliases);
@@ -91,14 +97,14 @@ void register_all(App& app, const Settings& settings) {
   register_doxin_names(app, aliases);
   register_export(app, {settings.database_url, settings.storage_root, settings.export_endpoints});
   register_dead_letters(app, settings.database_url);
-  register_maintenance(app, {settings.database_url, settings.storage_root});
+  register_maintenance(app, {settings.database_url, settings.storage_root, aliases.mail});
   register_llm_processing(app, llm_config(settings));
   EmailConfig email;
   email.database_url = settings.database_url;
   email.storage_root = settings.storage_root;
   email.accounts = settings.email_accounts;
   email.quota_url = settings.email_quota_url;
-  email.circuit_breaker_url = breaker_url(settings).value_or("");
+  email.circuit_breaker_url = settings.circuit_breaker_url;
   email.rules.trusted_senders = settings.email_trusted_senders;
   register_email_processing(app, std::move(email));
 }
@@ -106,8 +112,10 @@ void register_all(App& app, const Settings& settings) {
 std::string application_fault(const Settings& settings) {
   const auto rules = RuleSet::load(settings.validation_rules);
   if (!rules) return "validation_rules: " + rules.error().what;
-  const auto breakers = breaker_url(settings);
-  return breakers ? std::string() : breakers.error().what;
+  for (const auto& [name, url] : {std::pair("email_quota_url", settings.email_quota_url),
+                                  std::pair("circuit_breaker_url", settings.circuit_breaker_url)})
+    if (auto fault = redis_url_fault(name, url); !fault.empty()) return fault;
+  return mail_fault(mail_config(settings));
 }
 
 }  // namespace celeriac

@@ -48,7 +48,7 @@ std::string fetch_document(Context& context, const ProcessingConfig& config,
   if (!answer) {
     const bool refused = answer.error().kind == HttpFailure::refused;
     throw invoice_error(failure_of(answer.error().kind),
-                        answer.error().message + (refused ? "; http_callback_hosts can name its host" : ""));
+                        answer.error().message + (refused ? "; document_hosts can name its host" : ""));
   }
   if (answer->status < 200 || answer->status > 299)
     throw invoice_error(failure_of(answer->status),

@@ -5,6 +5,7 @@
 
 #include "tasks/export/delivery.hpp"
 #include "tasks/invoice_processing/process_document.hpp"
+#include "tasks/maintenance/report_mail.hpp"
 #include "tasks/validation/validate_invoice.hpp"
 #include "worker/app.hpp"
 
@@ -21,6 +22,8 @@ struct AliasConfig {
   std::vector<std::string> document_hosts = {};  // fetched from although their address is private; "*" is any
   bool gmail_configured = false;                 // email_quota_url is set: credentials come with each message
   bool senders_are_checked = false;              // email_trusted_senders names some
+  std::string quickbooks_verifier_token = {};    // empty: unsigned webhooks are taken
+  MailConfig mail = {};                          // of reports
 };
 
 void register_ap_intake_names(App& app, const AliasConfig& config);     // app.workers.*

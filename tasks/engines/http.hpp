@@ -1,4 +1,4 @@
-// One client for every server this application talks to: HTTP(S) and, for mail, IMAP(S).
+// One client for every server this application talks to: HTTP(S) and, for mail, IMAP(S) and SMTP(S).
 //
 // libcurl lives in a module (celeriac_http.so) that is loaded by the first call, so that a
 // process which talks to nobody pays nothing for it. One thread per process drives all
@@ -22,16 +22,24 @@
 
 namespace celeriac {
 
+// What smtp:// and smtps:// carry. The request's headers are the mail's, its body the text, in UTF-8.
+struct OutgoingMail {
+  std::string from;                        // addresses without names
+  std::vector<std::string> to;             // all are taken, or none
+  std::string file_name, file_type, file;  // an attachment; without a name there is none
+};
+
 struct HttpRequest {
   std::string method = "GET";
-  std::string url;  // http, https, imap, imaps; user and password do not belong here
+  std::string url;  // http, https, imap, imaps, smtp, smtps; user and password do not belong here
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
 
   std::string body_file;  // path; its content instead of `body`, read while it is sent
 
-  std::string user, password;  // IMAP's login; HTTP's Basic authentication, or with aws_sigv4 the key
-  std::string bearer;          // OAuth2 access token instead of the password; IMAP only
+  std::string user,
+      password;        // IMAP's and SMTP's login; HTTP's Basic authentication, or with aws_sigv4 the key
+  std::string bearer;  // OAuth2 access token instead of the password; IMAP only
   // Signs the request as S3 asks for: "aws:amz:<region>:s3". The query must be sorted, encoded, and have a
   // "=" after each name.
   std::string aws_sigv4;
@@ -40,6 +48,7 @@ struct HttpRequest {
   // somebody else has chosen. Judged when connecting, so a name cannot turn into another address meanwhile.
   bool public_only = false;
 
+  OutgoingMail mail;         // for smtp and smtps only
   std::string imap_command;  // instead of what the URL alone means: "UID SEARCH ALL"
 
   std::chrono::milliseconds connect_timeout{10'000};
@@ -53,7 +62,7 @@ struct HttpRequest {
 };
 
 struct HttpResponse {
-  int status = 0;                              // 0 for IMAP
+  int status = 0;                              // 0 for IMAP; SMTP's last reply: 250, 451, 550, ...
   std::map<std::string, std::string> headers;  // lower-case names; of a repeated one the last
   std::string body;
   std::optional<std::chrono::seconds> retry_after;
@@ -76,7 +85,8 @@ enum class HttpFailure {
 };
 std::string_view to_string(HttpFailure);
 
-// Any answer of an HTTP server, a 500 too, is a response and not an error.
+// Any answer of an HTTP server, a 500 too, is a response and not an error; so is SMTP's refusal of a mail,
+// with its words as the body.
 struct HttpError {
   HttpFailure kind = HttpFailure::malformed;
   std::string message;    // for people; names the host

@@ -35,6 +35,10 @@ struct CleanUrl {
   void operator()(CURLU* url) const noexcept { curl_url_cleanup(url); }
 };
 
+struct FreeMime {
+  void operator()(curl_mime* mime) const noexcept { curl_mime_free(mime); }
+};
+
 struct CloseFile {
   void operator()(std::FILE* file) const noexcept { std::fclose(file); }
 };
@@ -44,7 +48,8 @@ struct Transfer {
   std::unique_ptr<std::FILE, CloseFile> file;  // of request.body_file
   HttpEngine::Done done;
   std::unique_ptr<CURL, CleanEasy> easy;
-  std::unique_ptr<curl_slist, FreeList> headers;
+  std::unique_ptr<curl_slist, FreeList> headers, recipients;
+  std::unique_ptr<curl_mime, FreeMime> mime;
   std::array<char, CURL_ERROR_SIZE> error{};
   HttpResponse response;
   std::size_t header_bytes = 0;
@@ -68,6 +73,7 @@ std::string place(const std::string& text) {
 }
 
 bool is_imap(const std::string& url) { return url.starts_with("imap"); }
+bool is_smtp(const std::string& url) { return url.starts_with("smtp"); }
 
 bool is_local(const std::string& text) {
   const std::unique_ptr<CURLU, CleanUrl> url(curl_url());
@@ -92,7 +98,7 @@ std::size_t on_header(char* bytes, std::size_t size, std::size_t count, void* us
   }
   if (line.starts_with("HTTP/")) transfer.response.headers.clear();
   const auto colon = line.find(':');
-  if (colon == std::string_view::npos || is_imap(transfer.request.url)) return line.size();
+  if (colon == std::string_view::npos || !transfer.request.url.starts_with("http")) return line.size();
   std::string name(line.substr(0, colon));
   std::ranges::transform(name, name.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -266,7 +272,7 @@ class CurlEngine final : public HttpEngine {
     CURL* easy = transfer.easy.get();
     const HttpRequest& request = transfer.request;
     curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https,imap,imaps");
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https,imap,imaps,smtp,smtps");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
@@ -300,6 +306,7 @@ class CurlEngine final : public HttpEngine {
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.imap_command.c_str());
       return;
     }
+    if (is_smtp(request.url)) return set_mail(transfer);
     curl_slist* list = nullptr;
     for (const auto& [name, value] : request.headers)
       list = curl_slist_append(list, (name + ": " + value).c_str());
@@ -333,6 +340,41 @@ class CurlEngine final : public HttpEngine {
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
   }
 
+  // curl makes the parts and their encodings.
+  static void set_mail(Transfer& transfer) {
+    CURL* easy = transfer.easy.get();
+    const HttpRequest& request = transfer.request;
+    const OutgoingMail& mail = request.mail;
+    if (!request.user.empty()) {
+      curl_easy_setopt(easy, CURLOPT_USERNAME, request.user.c_str());
+      curl_easy_setopt(easy, CURLOPT_PASSWORD, request.password.c_str());
+    }
+    if (!is_local(request.url)) curl_easy_setopt(easy, CURLOPT_USE_SSL, static_cast<long>(CURLUSESSL_ALL));
+    curl_slist *headers = nullptr, *recipients = nullptr;
+    for (const auto& [name, value] : request.headers)
+      headers = curl_slist_append(headers, (name + ": " + value).c_str());
+    for (const auto& address : mail.to)
+      recipients = curl_slist_append(recipients, ("<" + address + ">").c_str());
+    transfer.headers.reset(headers);
+    transfer.recipients.reset(recipients);
+    transfer.mime.reset(curl_mime_init(easy));
+    curl_mimepart* text = curl_mime_addpart(transfer.mime.get());
+    curl_mime_data(text, request.body.data(), request.body.size());
+    curl_mime_type(text, "text/plain; charset=utf-8");
+    curl_mime_encoder(text, "quoted-printable");
+    if (!mail.file_name.empty()) {
+      curl_mimepart* file = curl_mime_addpart(transfer.mime.get());
+      curl_mime_data(file, mail.file.data(), mail.file.size());
+      curl_mime_filename(file, mail.file_name.c_str());
+      curl_mime_type(file, mail.file_type.c_str());
+      curl_mime_encoder(file, "base64");
+    }
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(easy, CURLOPT_MAIL_FROM, ("<" + mail.from + ">").c_str());
+    curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, recipients);
+    curl_easy_setopt(easy, CURLOPT_MIMEPOST, transfer.mime.get());
+  }
+
   void stop(std::uint64_t id) {
     const auto found = active_.find(id);
     if (found == active_.end()) return;
@@ -363,6 +405,11 @@ class CurlEngine final : public HttpEngine {
       if (seconds > 0 || transfer.response.headers.contains("retry-after"))
         transfer.response.retry_after = std::chrono::seconds(std::max<curl_off_t>(seconds, 0));
       transfer.response.took = std::chrono::milliseconds(microseconds / 1000);
+      return std::move(transfer.response);
+    }
+    if (is_smtp(transfer.request.url) && !transfer.stopped && http_status(transfer) >= 400) {
+      transfer.response.status = http_status(transfer);
+      transfer.response.body = transfer.error.data();
       return std::move(transfer.response);
     }
     long request_bytes = 0;

@@ -36,7 +36,11 @@ Json export_batch_to_quickbooks(Context& context, Database& database, const Expo
 // Renews the tokens that end within the hour. {"refreshed", "failed", "total_processed"}.
 Json refresh_quickbooks_tokens(Context& context, Database& database, const ExportEndpoints& endpoints);
 
-// Notes what happened to our bills there. {"status", "entities", "known_bills"}.
-Json note_quickbooks_webhook(Database& database, const Json& data);
+// Notes what happened to our bills there. {"status", "entities", "known_bills"}. `webhook_data` is the
+// request's body, as text or read. With a `verifier_token` it must be what Intuit has signed: `signature` is
+// the header intuit-signature, base64 of the body's HMAC-SHA256 with that token; of a body that was read, in
+// Intuit's own form without spaces. Throws TaskError WebhookNotSigned, BadArguments.
+Json note_quickbooks_webhook(Database& database, const std::string& verifier_token, const Json& webhook_data,
+                             const Json& signature);
 
 }  // namespace celeriac

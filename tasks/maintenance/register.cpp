@@ -94,7 +94,13 @@ void register_maintenance(App& app, const MaintenanceConfig& config) {
   add(app, config, "maintenance.mend", nullptr, 0,
       [](Context&, Database& db, Storage&, int) { return mend(db); });
   add(app, config, "maintenance.relay_outbox", "limit", 100,
-      [](Context& context, Database& db, Storage&, int limit) { return relay_outbox(context, db, limit); });
+      [mail = config.mail](Context& context, Database& db, Storage&, int limit) {
+        Json result = relay_outbox(context, db, limit);
+        const MailsSent mails = send_report_mails(context, db, mail, limit);
+        result["sent"] = result["sent"].get<int>() + static_cast<int>(mails.ids.size());
+        result["failed"] = result["failed"].get<int>() + mails.failed;
+        return result;
+      });
 }
 
 }  // namespace celeriac

@@ -1,6 +1,7 @@
 // maintenance.*: the tasks of maintenance.hpp, and the schedule they are made for.
 #pragma once
 
+#include "tasks/maintenance/report_mail.hpp"
 #include "worker/app.hpp"
 
 #include <string>
@@ -9,6 +10,7 @@ namespace celeriac {
 
 struct MaintenanceConfig {
   std::string database_url, storage_root;
+  MailConfig mail = {};
 };
 void register_maintenance(App& app, const MaintenanceConfig& config);
 

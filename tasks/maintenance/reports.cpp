@@ -98,6 +98,12 @@ Json generate_weekly_report(Database& database, Storage& storage, const std::str
           {"file_path", path}};
 }
 
+std::string weekly_report_document(Database& database, const std::string& week_start) {
+  const Rows row = database.run("SELECT content FROM weekly_reports WHERE week_start = $1", {week_start});
+  if (row.empty()) throw invoice_error("ReportNotFound", "there is no report of the week " + week_start);
+  return row.str(0, 0);
+}
+
 Json cost_analysis(Database& database, const std::string& from, const std::string& to) {
   const std::string first = monday(database, from);
   const SqlValue last = to.empty() ? SqlValue() : date_value(std::string_view(to).substr(0, 10));

@@ -15,6 +15,9 @@ namespace celeriac {
 Json generate_weekly_report(Database& database, Storage& storage, const std::string& week_start,
                             const std::string& generated_by);
 
+// The stored report of that week, as JSON.
+std::string weekly_report_document(Database& database, const std::string& week_start);
+
 // What models cost in those days, by model and by operation; empty: last week. {"week_start", "week_end",
 // "total_cost", "calls", "cost_per_invoice", "by_model", "by_operation"}.
 Json cost_analysis(Database& database, const std::string& from, const std::string& to);

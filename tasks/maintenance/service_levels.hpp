@@ -24,7 +24,7 @@ Json calculate_sli_measurements(Database& database, const std::string& period, i
 Json cleanup_old_metrics(Database& database, int retention_days, bool dry_run);
 
 // {"report_type", "period_start", "period_end", "slos": [{"name", "target", "value", "met", "measurements"}],
-// "alerts", "email_sent", "generated_at"}. Mail is not sent.
+// "alerts", "email_sent": false, "generated_at"}.
 Json generate_slo_report(Database& database, const std::string& report_type, int days);
 
 }  // namespace celeriac

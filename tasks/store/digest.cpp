@@ -1,5 +1,6 @@
 #include "tasks/store/digest.hpp"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -45,6 +46,11 @@ std::string hmac_sha256(std::string_view key, std::string_view text) {
     throw std::runtime_error("OpenSSL offers no HMAC over SHA-256");
   }
   return {reinterpret_cast<const char*>(out.data()), size};
+}
+
+bool is_hmac_sha256(std::string_view key, std::string_view text, std::string_view mac) {
+  const std::string expected = hmac_sha256(key, text);
+  return mac.size() == expected.size() && CRYPTO_memcmp(mac.data(), expected.data(), mac.size()) == 0;
 }
 
 std::string hexadecimal(std::string_view bytes) {

@@ -25,6 +25,8 @@ class Sha256 {
 std::string sha256_hex(std::string_view bytes);
 
 std::string hmac_sha256(std::string_view key, std::string_view text);  // 32 bytes
-std::string hexadecimal(std::string_view bytes);                       // lower case
+// Whether `mac` is that; compares in a time that tells nothing of how much of it is right.
+bool is_hmac_sha256(std::string_view key, std::string_view text, std::string_view mac);
+std::string hexadecimal(std::string_view bytes);  // lower case
 
 }  // namespace celeriac

@@ -35,7 +35,7 @@ std::string add_effect(Database& database, const Effect& effect) {
 
 std::vector<ClaimedEffect> claim_effects(Database& database, const std::string& worker, int limit,
                                          int lease_seconds) {
-  return claim(database, "kind NOT IN ('http', 'delivery', 'webhook') ORDER BY available_at LIMIT $3",
+  return claim(database, "kind = 'task' ORDER BY available_at LIMIT $3",
                {worker, std::to_string(lease_seconds), std::to_string(limit)});
 }
 
@@ -48,6 +48,12 @@ std::vector<ClaimedEffect> claim_http_effects(Database& database, const std::str
 std::vector<ClaimedEffect> claim_callbacks(Database& database, const std::string& who, int limit,
                                            int lease_seconds) {
   return claim(database, "kind = 'webhook' ORDER BY available_at LIMIT $3",
+               {who, std::to_string(lease_seconds), std::to_string(limit)});
+}
+
+std::vector<ClaimedEffect> claim_mails(Database& database, const std::string& who, int limit,
+                                       int lease_seconds) {
+  return claim(database, "kind = 'mail' ORDER BY available_at LIMIT $3",
                {who, std::to_string(lease_seconds), std::to_string(limit)});
 }
 

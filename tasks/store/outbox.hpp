@@ -31,8 +31,7 @@ struct ClaimedEffect {
 // In the caller's transaction. Returns the effect's id (UUID), an earlier one's when the key is known.
 std::string add_effect(Database& database, const Effect& effect);
 
-// Claims what is due, oldest first, for `lease_seconds`: nobody else gets it before they are over. What
-// was accepted over HTTP and callbacks are left to the front ends, deliveries to the export's own task.
+// Claims tasks that are due, oldest first, for `lease_seconds`: nobody else gets one before they are over.
 std::vector<ClaimedEffect> claim_effects(Database& database, const std::string& worker, int limit,
                                          int lease_seconds);
 // The same for what was accepted over HTTP.
@@ -41,6 +40,9 @@ std::vector<ClaimedEffect> claim_http_effects(Database& database, const std::str
 // The same for those who are to be called back.
 std::vector<ClaimedEffect> claim_callbacks(Database& database, const std::string& who, int limit,
                                            int lease_seconds);
+// The same for mails.
+std::vector<ClaimedEffect> claim_mails(Database& database, const std::string& who, int limit,
+                                       int lease_seconds);
 // Its time has not come: it is due again after a tenth of its age, a minute at most. No attempt is counted.
 // `error` is what an operator is shown; empty when there was none.
 void postpone_effect(Database& database, const std::string& id, std::string_view error);

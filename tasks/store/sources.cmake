@@ -30,7 +30,8 @@ target_sources(celeriac_invoices PRIVATE
   export/selection.cpp export/template.cpp export/text_writers.cpp export/writer.cpp export/xlsx_writer.cpp
   invoice_processing/failure.cpp invoice_processing/invoice_writer.cpp invoice_processing/job_row.cpp
   invoice_processing/process_document.cpp invoice_processing/register.cpp
-  maintenance/cleanup.cpp maintenance/follow_up.cpp maintenance/register.cpp maintenance/report.cpp maintenance/reports.cpp
+  maintenance/cleanup.cpp maintenance/follow_up.cpp maintenance/register.cpp maintenance/report.cpp
+  maintenance/report_mail.cpp maintenance/reports.cpp
   maintenance/service_levels.cpp maintenance/state.cpp
   store/slot_database.cpp
   validation/approvals.cpp validation/checks_amounts.cpp validation/checks_fields.cpp

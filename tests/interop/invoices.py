@@ -6,6 +6,7 @@ import csv
 import datetime
 import decimal
 import hashlib
+import hmac
 import http.server
 import io
 import json
@@ -24,6 +25,7 @@ import stage
 from stage import Stage
 
 QUEUES = "invoice_processing,validation,export,celery,dlq_processing,dlq_redrive"
+VERIFIER = "v3rifier"
 UBL = """<?xml version="1.0" encoding="UTF-8"?>
 <Invoice xmlns="urn:oasis:names:specification:ubl:schema:xsd:Invoice-2"
  xmlns:cac="urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2"
@@ -123,8 +125,9 @@ class Outside(http.server.BaseHTTPRequestHandler):
 class House:
     """Redis, PostgreSQL, the worker, and both kinds of client."""
 
-    def __init__(self, place, binary):
-        self.stage, self.binary, self.starts = place, binary, 0
+    def __init__(self, place, binary, config=None, **settings):
+        self.stage, self.binary, self.starts, self.settings = place, binary, 0, settings
+        self.options = ["--config", config] if config else []
         self.redis = place.redis()
         self.database = "postgresql://" + place.postgres()
         subprocess.run([binary, "db", "migrate", "--database", self.database], check=True, stdout=subprocess.DEVNULL)
@@ -154,15 +157,18 @@ class House:
         name = "w%d" % self.starts
         env = {"CELERY_DATABASE_URL": self.database, "CELERY_STORAGE_ROOT": self.root,
                "CELERY_DEAD_LETTER_QUEUE": "dlq_processing", "CELERY_WEBSOCKET_EVENTS_URL": self.redis.url(),
-               "CELERY_EMAIL_QUOTA_URL": self.redis.url(2), "CELERY_HTTP_CALLBACK_HOSTS": "127.0.0.1",
+               "CELERY_EMAIL_QUOTA_URL": self.redis.url(2), "CELERY_DOCUMENT_HOSTS": "127.0.0.1",
+               "CELERY_HTTP_CALLBACK_HOSTS": "localhost",  # who may be called back may not be read from
+               "CELERY_CIRCUIT_BREAKER_URL": self.redis.url(3), "CELERY_QUICKBOOKS_VERIFIER_TOKEN": VERIFIER,
+               "CELERY_WORKER_PROC_ALIVE_TIMEOUT": "60",  # slots that are full of checks, on a machine full of tests
                "CELERY_EXPORT_ENDPOINTS": json.dumps({
                    "netsuite": self.outside_url("/erp"), "quickbooks": self.outside_url(""),
                    "quickbooks_oauth": self.outside_url("/oauth", user="client:s3cret@")}),
                # A sanitizer must let a crash be the crash that it is.
                "ASAN_OPTIONS": "handle_segv=0:handle_abort=0:allocator_may_return_null=1"}
-        process = self.stage.run(name, [self.binary, "-b", self.redis.url(), "--result-backend", self.redis.url(), "worker",
+        process = self.stage.run(name, [self.binary, "-b", self.redis.url(), "--result-backend", self.redis.url(), *self.options, "worker",
                                         "-Q", QUEUES, "-c", "2", "-n", name + "@interop", "-l", "INFO"],
-                                 env=dict(os.environ, **env))
+                                 env=dict(os.environ, **env, **self.settings))
 
         def ready():
             assert process.poll() is None, self.stage.log(name)
@@ -335,6 +341,28 @@ def ingestion(house):
     assert result["deleted_jobs"] == 1, result
 
 
+def webhooks(house, told, ends):
+    """Only what QuickBooks has signed counts, as the text that came or as what a client read of it."""
+    name, good = "app.workers.quickbooks_tasks.process_quickbooks_webhook", {"status": "processed", "entities": 2, "known_bills": 1}
+    body = json.dumps(told, separators=(",", ":"))
+
+    def signed(text, key=VERIFIER):
+        return base64.b64encode(hmac.digest(key.encode(), text.encode(), "sha256")).decode()
+    assert house.call(name, told, signed(body)) == good
+    assert house.call(name, body, signature=signed(body)) == good
+    spaced = json.dumps(told, indent=1)
+    assert house.call(name, spaced, signed(spaced)) == good
+    house.one("UPDATE quickbooks_exports SET remote_operation = NULL")
+    for data, signature in ((told, None), (told, ""), (told, "no base64!"), (told, signed(body, "another")), (told, signed(body)[:-8]),
+                            (body.replace("Delete", "Create"), signed(body)), (told, signed(spaced))):
+        assert ends("quickbooks_tasks.process_quickbooks_webhook", data, signature) == "WebhookNotSigned", (data, signature)
+    assert ends("quickbooks_tasks.process_quickbooks_webhook", "{", signed("{")) == "TypeError"
+    assert house.one("SELECT count(*) FROM quickbooks_exports WHERE remote_operation IS NOT NULL") == 0
+    reason = "SELECT error_message FROM dead_letter_queue WHERE error_type = 'WebhookNotSigned' AND error_message LIKE '%%quickbooks_verifier_token%%'"
+    wait_for(lambda: house.one(reason), what="the reason to be kept")
+    assert VERIFIER not in house.stage.log("w%d" % house.starts)
+
+
 def renewals(house, invoice, ends):
     """Tokens of QuickBooks that two tasks renew at once, and servers that do not renew them."""
     def connection(column="status::text"):
@@ -423,7 +451,7 @@ def outside(house):
     assert (result["total_invoices"], result["valid_invoices"], result["result"]["success"], result["result"]["failed"]) == (3, 2, 2, 1), result
     told = {"eventNotifications": [{"realmId": "4711", "dataChangeEvent": {"entities": [
         {"name": "Bill", "id": "B1", "operation": "Delete"}, {"name": "Vendor", "id": "5", "operation": "Update"}]}}]}
-    assert house.call(name + "process_quickbooks_webhook", told) == {"status": "processed", "entities": 2, "known_bills": 1}
+    webhooks(house, told, ends)
     house.one("UPDATE quickbooks_connections SET token_expires_at = now() + interval '10 minutes'")
     assert house.call(name + "refresh_quickbooks_tokens") == {"refreshed": 1, "failed": 0, "total_processed": 1}
     renewals(house, ready("OUT-3"), ends)

@@ -69,11 +69,17 @@ TEST_CASE("a broker that is away costs time and no effect; a hopeless effect end
   CHECK(desk.relay().at("failed") == 1);
   CHECK(desk.stage.sql("SELECT state || ' ' || last_error FROM outbox").starts_with("waiting "));
   CHECK(desk.stage.sql("SELECT available_at > now() FROM outbox") == "t");
-  desk.database.run(
-      "INSERT INTO outbox (id, effect_key, kind, target, payload) VALUES (gen_random_uuid(), 'odd', 'mail', "
-      "'x', '{}')");
+  desk.stage.sql("UPDATE outbox SET attempts = max_attempts - 1, available_at = now()");
   desk.relay();
-  CHECK(desk.stage.sql("SELECT state FROM outbox WHERE effect_key = 'odd'") == "failed");
+  CHECK(desk.stage.sql("SELECT state FROM outbox WHERE effect_key = 'k'") == "failed");
+}
+
+TEST_CASE("a mail is left to those who know a mail server") {
+  Desk desk;
+  add_effect(desk.database, {"m", "mail", "a@b.example", Json::object()});
+  CHECK(desk.relay().at("waiting") == 1);
+  CHECK(desk.stage.sql("SELECT state || attempts FROM outbox") == "waiting0");
+  CHECK(claim_mails(desk.database, "w", 10, 60).size() == 1);
 }
 
 TEST_CASE("what was accepted over HTTP is left to the front ends") {
