@@ -46,6 +46,7 @@ std::set<std::string> known_queues(const App& app, const Settings& settings) {
   for (const auto* task : app.tasks())
     if (!task->options.queue.empty()) out.insert(task->options.queue);
   for (const auto& [pattern, queue] : settings.task_routes) out.insert(queue);
+  for (const auto& [queue, unused] : settings.task_queues) out.insert(queue);
   return out;
 }
 

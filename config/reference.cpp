@@ -96,6 +96,7 @@ std::string settings_markdown() {
   write_members(out, "`broker_transport_options` and `result_backend_transport_options`",
                 "broker_transport_options");
   write_members(out, "One entry of `beat_schedule`", "beat_schedule");
+  write_members(out, "One entry of `task_queues`", "task_queues");
   write_members(out, "`broker_use_ssl` and `redis_backend_use_ssl`", "broker_use_ssl");
   out +=
       "\n## Settings of Celery without effect\n\nThey are accepted with a warning.\n\n| Setting | Why "

@@ -28,6 +28,8 @@ Result read(const Json& value, std::map<std::string, std::string>& out, Warnings
 Result read(const Json& value, RedisOptions& out, Warnings&);
 Result read(const Json& value, TlsOptions& out, Warnings&);
 Result read(const Json& value, std::map<std::string, BeatEntrySettings>& out, Warnings&);
+// Celery's two forms: a table by the queues' names, or a list of tables with `name`.
+Result read(const Json& value, std::map<std::string, QueueSettings>& out, Warnings&);
 
 template <class T>
 Result read(const Json& value, std::optional<T>& out, Warnings& warnings) {
@@ -52,6 +54,7 @@ Json write(const std::map<std::string, std::string>& value);
 Json write(const RedisOptions& value);
 Json write(const TlsOptions& value);
 Json write(const std::map<std::string, BeatEntrySettings>& value);
+Json write(const std::map<std::string, QueueSettings>& value);
 template <class T>
 Json write(const std::optional<T>& value) {
   return value ? write(*value) : Json(nullptr);
@@ -68,6 +71,7 @@ constexpr SettingKind kind_of(const std::map<std::string, std::string>*) { retur
 constexpr SettingKind kind_of(const RedisOptions*) { return SettingKind::table; }
 constexpr SettingKind kind_of(const TlsOptions*) { return SettingKind::table; }
 constexpr SettingKind kind_of(const std::map<std::string, BeatEntrySettings>*) { return SettingKind::table; }
+constexpr SettingKind kind_of(const std::map<std::string, QueueSettings>*) { return SettingKind::table; }
 template <class T>
 constexpr SettingKind kind_of(const std::optional<T>*) {
   return kind_of(static_cast<const T*>(nullptr));
@@ -85,5 +89,6 @@ constexpr bool is_optional(const std::optional<T>*) {
 std::vector<MemberInfo> redis_members();
 std::vector<MemberInfo> tls_members();
 std::vector<MemberInfo> beat_entry_members();
+std::vector<MemberInfo> queue_members();
 
 }  // namespace celeriac::setting_values

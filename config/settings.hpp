@@ -37,6 +37,14 @@ struct TlsOptions {     // broker_use_ssl / redis_backend_use_ssl, or URL query 
   std::string ca_certs, certfile, keyfile, server_hostname;
 };
 
+// One entry of task_queues: where the queue's messages come from, and what the broker is told of it.
+struct QueueSettings {
+  std::string exchange;                  // empty: task_default_queue, as in Celery
+  std::string exchange_type = "direct";  // direct, topic, fanout, headers
+  std::string routing_key;               // of the binding; empty: the queue's name
+  std::string queue_arguments = "{}";  // JSON text: x-queue-type, x-max-priority, x-dead-letter-exchange, ...
+};
+
 struct BeatEntrySettings {                                 // one entry of beat_schedule
   std::string task;                                        // its name
   std::string schedule;                                    // JSON text: see docs/beat.md
@@ -69,8 +77,9 @@ struct Settings {
   std::string task_default_queue = "celery";
   std::optional<std::string> task_default_rate_limit;
   std::optional<int> task_default_priority;
-  std::string task_default_queue_type = "classic";  // AMQP: of queues we declare; or quorum
-  std::optional<int> task_queue_max_priority;       // AMQP: x-max-priority of queues we declare
+  std::string task_default_queue_type = "classic";   // AMQP: of queues we declare; or quorum
+  std::optional<int> task_queue_max_priority;        // AMQP: x-max-priority of queues we declare
+  std::map<std::string, QueueSettings> task_queues;  // by the queue's name; empty: see WorkerOptions::queues
   bool task_ignore_result = false;
   bool task_store_errors_even_if_ignored = false;
   bool task_track_started = false;
@@ -184,8 +193,8 @@ struct Settings {
 
 // What `celeriac worker` takes beyond settings.
 struct WorkerOptions {
-  std::string hostname = "celery@%h";       // -n
-  std::vector<std::string> queues;          // -Q; empty: task_default_queue plus the tasks' own
+  std::string hostname = "celery@%h";  // -n
+  std::vector<std::string> queues;     // -Q; empty: task_queues, or task_default_queue and the tasks' own
   std::vector<std::string> exclude_queues;  // -X
   std::string loglevel = "WARNING";         // -l
   std::string logfile;                      // -f

@@ -204,6 +204,9 @@ std::vector<SettingInfo> build_table() {
       with(row<&S::task_queue_max_priority>(tasks, "task_queue_max_priority",
                                             "RabbitMQ: x-max-priority of the queues this worker declares"),
            set_max_priority),
+      row<&S::task_queues>(tasks, "task_queues",
+                           "the queues a worker reads when --queues names none, and how RabbitMQ has them "
+                           "declared: a table of entries; see the table below"),
       row<&S::task_ignore_result>(tasks, "task_ignore_result", "store no results"),
       row<&S::task_store_errors_even_if_ignored>(tasks, "task_store_errors_even_if_ignored",
                                                  "store failures even where results are ignored"),
@@ -450,6 +453,7 @@ std::vector<MemberInfo> setting_members(std::string_view setting) {
   if (setting == "broker_transport_options") return setting_values::redis_members();
   if (setting == "broker_use_ssl") return setting_values::tls_members();
   if (setting == "beat_schedule") return setting_values::beat_entry_members();
+  if (setting == "task_queues") return setting_values::queue_members();
   return {};
 }
 

@@ -57,7 +57,6 @@ const std::vector<std::pair<std::string_view, std::string_view>>& unsupported_se
       {"task_protocol", "this worker reads both and sends 2"},
       {"task_publish_retry", "what is queued is sent after a reconnect"},
       {"task_publish_retry_policy", "what is queued is sent after a reconnect"},
-      {"task_queues", "name the queues with --queues"},
       {"task_remote_tracebacks", python_only},
       {"task_send_sent_event", client_side},
       {"task_allow_error_cb_on_chord_header", client_side},

@@ -1,8 +1,11 @@
 #include "queues/connect.hpp"
 
 #include "queues/amqp/amqp_broker.hpp"
+#include "queues/amqp/task_queues.hpp"
 #include "queues/formatted_broker.hpp"
 #include "queues/redis/redis_broker.hpp"
+
+#include <spdlog/spdlog.h>
 
 namespace celeriac {
 namespace {
@@ -20,11 +23,7 @@ Expected<std::unique_ptr<Broker>> make_amqp_broker(boost::asio::io_context& io, 
   options.servers = std::move(*servers);
   options.max_retries = max_retries(settings);
   options.detect_quorum = settings.worker_detect_quorum_queues;
-  options.topology.delayed_queue_type = settings.broker_native_delayed_delivery_queue_type;
-  if (settings.task_default_queue_type == "quorum")
-    options.topology.queue_arguments["x-queue-type"] = "quorum";
-  if (settings.task_queue_max_priority)
-    options.topology.queue_arguments["x-max-priority"] = *settings.task_queue_max_priority;
+  options.topology = amqp::read_topology(settings);
   return std::make_unique<amqp::AmqpBroker>(io, std::move(options));
 }
 
@@ -36,6 +35,9 @@ Expected<std::unique_ptr<Broker>> make_transport(boost::asio::io_context& io, co
     if (!connection) return tl::unexpected(connection.error());
     connection->client_name = "celeriac";
     connection->max_retries = max_retries(settings);
+    for (const auto& [queue, given] : settings.task_queues)
+      if (given.exchange_type == "fanout")
+        spdlog::warn("task_queues: queue '{}' gets nothing on Redis from its fanout exchange", queue);
     redis::BrokerOptions options;
     options.connection = std::move(*connection);
     options.redis = settings.broker_transport_options;

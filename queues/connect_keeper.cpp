@@ -1,5 +1,6 @@
 #include "config/url.hpp"
 #include "queues/amqp/keeper.hpp"
+#include "queues/amqp/task_queues.hpp"
 #include "queues/queue_keeper.hpp"
 #include "queues/redis/keeper.hpp"
 
@@ -20,11 +21,7 @@ Expected<std::unique_ptr<QueueKeeper>> make_queue_keeper(boost::asio::io_context
   if (scheme == "amqp" || scheme == "amqps" || scheme == "pyamqp" || scheme == "librabbitmq") {
     auto servers = amqp::read_servers(settings);
     if (!servers) return tl::unexpected(servers.error());
-    amqp::TopologyOptions topology;
-    if (settings.task_default_queue_type == "quorum") topology.queue_arguments["x-queue-type"] = "quorum";
-    if (settings.task_queue_max_priority)
-      topology.queue_arguments["x-max-priority"] = *settings.task_queue_max_priority;
-    return std::make_unique<amqp::Keeper>(io, std::move(*servers), std::move(topology));
+    return std::make_unique<amqp::Keeper>(io, std::move(*servers), amqp::read_topology(settings));
   }
   return unexpected("the queues of " + url->display() +
                     " cannot be looked into (that is possible for redis, rediss, redis+socket, amqp, amqps)");

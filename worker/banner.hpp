@@ -17,6 +17,7 @@ struct BannerFacts {
   std::vector<std::string> queues;
 };
 
-std::string banner(const BannerFacts& facts, const App& app);
+// Of the settings the queues' exchanges are shown.
+std::string banner(const BannerFacts& facts, const App& app, const Settings& settings);
 
 }  // namespace celeriac

@@ -30,6 +30,8 @@ std::vector<std::string> consumed_queues(const Settings& settings, const WorkerO
     for (const auto& queue : options.queues) add(queue);
     return queues;
   }
+  for (const auto& [queue, unused] : settings.task_queues) add(queue);
+  if (!settings.task_queues.empty()) return queues;
   add(settings.task_default_queue);
   for (const App::Task* task : app.tasks()) add(task->options.queue);
   return queues;

@@ -14,7 +14,7 @@ namespace celeriac {
 // text), the registered task's own queue, task_default_queue.
 std::string route(std::string_view task, const Settings& settings, const App& app);
 
-// -Q, or else the default queue and every queue a registered task names; without -X.
+// -Q, or else task_queues, or else the default queue and every queue a registered task names; without -X.
 std::vector<std::string> consumed_queues(const Settings& settings, const WorkerOptions& options,
                                          const App& app);
 

@@ -285,7 +285,7 @@ std::string Worker::show_banner() const {
   facts.task_events = settings_.worker_send_task_events;
   facts.list_tasks = log_enabled(LogLevel::info);
   facts.queues = consumer_->queues();
-  return banner(facts, app_);
+  return banner(facts, app_, settings_);
 }
 
 int Worker::run() {

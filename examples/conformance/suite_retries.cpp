@@ -83,6 +83,23 @@ Json auto_retry(Context& context) {
   return context.retries();
 }
 
+// ---- test_rabbitmq_quorum_queue_cycle_detection.py
+
+TaskError simulated_failure() {
+  return TaskError("TaskFailedException", Json::array({"Simulated failure"}),
+                   "t.integration.test_rabbitmq_quorum_queue_cycle_detection");
+}
+
+Json countdown_task_with_retry(Context& context) {
+  if (context.retries() < 1) context.retry({.exc = simulated_failure()});
+  return context.retries();
+}
+
+Json non_eta_task_with_retries(Context& context) {
+  if (context.retries() < 2) context.retry({.countdown = 3, .exc = simulated_failure()});
+  return context.retries();
+}
+
 Json store_success_then_reject(Context& context) {
   if (context.redelivered()) return "dedup-pass";
   context.update_state("SUCCESS", "first-pass");
@@ -101,6 +118,10 @@ void add_suite_retries(celeriac::App& app) {
   app.task(suite + "retry", retry, {.params = {"return_value"}, .default_retry_delay = 1});
   app.task(suite + "retry_unpickleable", retry_unpickleable,
            {.params = {"foo", "bar", "retry_kwargs"}, .default_retry_delay = 1});
+  const std::string cycles = "t.integration.test_rabbitmq_quorum_queue_cycle_detection.";
+  app.task(cycles + "countdown_task_with_retry", countdown_task_with_retry,
+           {.max_retries = 1, .default_retry_delay = 3});
+  app.task(cycles + "non_eta_task_with_retries", non_eta_task_with_retries, {.max_retries = 2});
   app.raw_task(suite + "retry_once", retry_once, {.max_retries = 1});
   app.raw_task(suite + "retry_once_priority", retry_once_priority, {.max_retries = 1});
   app.raw_task(suite + "retry_once_headers", retry_once_headers, {.max_retries = 1});

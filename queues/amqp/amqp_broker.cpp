@@ -72,6 +72,7 @@ class AmqpBroker::Impl : public std::enable_shared_from_this<Impl> {
     Connection::Handlers events;
     events.on_up = [this] {
       consuming_errands.up();
+      consumption->prepare();
       subscriptions.up();
       consumption->up();
       came_up();
@@ -194,16 +195,17 @@ class AmqpBroker::Impl : public std::enable_shared_from_this<Impl> {
     if (message.properties.delivery_mode == 1)
       return replies.publish(std::move(message), later(std::move(done)));
     // A retry carries the exchange and key that it came with, those of kombu's delay among them.
-    const std::string queue(delayed::plain_key(message.properties.routing_key));
+    const std::string queue = publishing_topology.queue_of(message.properties);
     const bool quorum = publishing_topology.is_quorum(queue) || consuming_topology.is_quorum(queue);
     const auto delay = quorum && options.detect_quorum ? delayed::seconds_to_eta(message, unix_now()) : 0;
     if (delay > 0) {
       auto self = shared_from_this();
       return publishing_topology.ensure_delayed(
           queue, [self, delay, queue, message = std::move(message), done = later(std::move(done))]() mutable {
-            if (self->publishing_topology.delayed_ready()) {
+            if (self->publishing_topology.delayed_ready() && self->publishing_topology.knows(queue)) {
               message.properties.exchange = delayed::level_name(delayed::top_level);
-              message.properties.routing_key = delayed::routing_key(delay, queue);
+              message.properties.routing_key =
+                  delayed::routing_key(delay, self->publishing_topology.delayed_key(queue));
             }
             self->publisher.publish(std::move(message), std::move(done));
           });

@@ -40,6 +40,14 @@ Consumption::Consumption(boost::asio::io_context& io, Connection& connection, Er
 
 // ---- life ----
 
+void Consumption::prepare() {
+  if (prepared_ || !consuming_ || !options_.detect_quorum || !options_.native_delayed) return;
+  const auto quorum = [this](const std::string& queue) { return topology_.is_quorum(queue); };
+  if (std::none_of(queues_.begin(), queues_.end(), quorum)) return;
+  prepared_ = true;
+  topology_.declare_delayed([] {});
+}
+
 void Consumption::up() {
   if (lost_.size() > 0) unmarked_until_ = std::chrono::steady_clock::now() + unmarked_time;
   if (consuming_) declare_queues();

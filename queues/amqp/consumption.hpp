@@ -35,6 +35,9 @@ class Consumption : public std::enable_shared_from_this<Consumption> {
               Publisher& publisher, Options options);
 
   void start(Handlers handlers) { handlers_ = std::move(handlers); }
+  // Before anything else is asked for over a new connection: whoever sees the worker answer may send with an
+  // ETA to the quorum queues of task_queues.
+  void prepare();
   void up();
   void down(const std::string& why);
 
@@ -108,7 +111,7 @@ class Consumption : public std::enable_shared_from_this<Consumption> {
   std::set<std::string> to_delay_;   // quorum queues, to be bound to kombu's delayed delivery
   bool pauses_hidden_ = false;       // the server does not let us look for them
   unsigned window_ = 0;
-  bool consuming_ = false, paused_ = false, turn_posted_ = false, closed_ = false;
+  bool consuming_ = false, paused_ = false, prepared_ = false, turn_posted_ = false, closed_ = false;
   bool per_consumer_ = false;  // a channel for each queue: it is a quorum queue, or RabbitMQ 4
   std::chrono::milliseconds reopen_pause_{0};
 

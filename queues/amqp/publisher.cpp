@@ -135,9 +135,9 @@ bool Publisher::send_one(Number number) {
   const auto found = order_.find(number);
   if (found == order_.end()) return false;
   const Message& message = found->second.message;
-  const Properties& to = message.properties;
-  auto sent =
-      connection_.session().publish(*channel_, to.exchange, to.routing_key, to.delivery_mode == 2, message);
+  const auto to = topology_.address(message.properties);
+  auto sent = connection_.session().publish(*channel_, to.exchange, to.routing_key,
+                                            message.properties.delivery_mode == 2, message);
   if (!sent) {
     answer(number, Status{sent.error().what});
     return false;
@@ -173,9 +173,9 @@ void Publisher::settle(std::uint64_t tag, bool taken) {
 void Publisher::on_returned(Returned&& returned) {
   for (const auto& [tag, number] : sent_) {
     Item& item = order_.at(number);
-    const Properties& to = item.message.properties;
+    const auto to = topology_.address(item.message.properties);
     if (item.returned || to.exchange != returned.exchange || to.routing_key != returned.routing_key ||
-        to.correlation_id != returned.message.properties.correlation_id)
+        item.message.properties.correlation_id != returned.message.properties.correlation_id)
       continue;
     item.returned = true;
     item.why_returned = std::to_string(returned.code) + " " + returned.text;

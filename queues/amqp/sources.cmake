@@ -15,6 +15,7 @@ target_sources(celeriac_queues PRIVATE
   amqp/lost_deliveries.cpp
   amqp/publisher.cpp
   amqp/session.cpp
+  amqp/task_queues.cpp
   amqp/topology.cpp
   amqp/url.cpp
   amqp/visit.cpp)

@@ -18,6 +18,11 @@ bool says_quorum(const std::string& refusal) {
   return refusal.find("current is the value 'quorum'") != refusal.npos;
 }
 
+bool makes_quorum(const Json& queue_arguments) {
+  const auto type = queue_arguments.find("x-queue-type");
+  return type != queue_arguments.end() && *type == "quorum";
+}
+
 }  // namespace
 
 ExchangeSpec broadcast_exchange(const std::string& name) {
@@ -39,7 +44,43 @@ bool Topology::knows(const std::string& queue) const { return known_.count(queue
 
 bool Topology::is_quorum(const std::string& queue) const {
   const auto found = known_.find(queue);
-  return found != known_.end() && found->second.quorum;
+  return found != known_.end() ? found->second.quorum : named(queue) && makes_quorum(arguments(queue));
+}
+
+const NamedQueue* Topology::named(const std::string& queue) const {
+  const auto found = options_.named.find(queue);
+  return found == options_.named.end() ? nullptr : &found->second;
+}
+
+const NamedQueue* Topology::behind_exchange(const std::string& queue) const {
+  const NamedQueue* found = named(queue);
+  return found && found->exchange_type != "direct" ? found : nullptr;
+}
+
+const Json& Topology::arguments(const std::string& queue) const {
+  const NamedQueue* found = named(queue);
+  return found ? found->arguments : options_.queue_arguments;
+}
+
+Topology::Address Topology::address(const Properties& to) const {
+  if (to.exchange.empty())
+    if (const NamedQueue* queue = behind_exchange(to.routing_key))
+      return {queue->exchange, queue->routing_key};
+  return {to.exchange, to.routing_key};
+}
+
+std::string Topology::queue_of(const Properties& to) const {
+  const auto key = delayed::plain_key(to.routing_key);
+  if (to.exchange.empty()) return std::string(key);
+  for (const auto& [name, queue] : options_.named)
+    if (queue.routing_key == key && (to.exchange == queue.exchange || key.size() < to.routing_key.size()))
+      return name;
+  return std::string(key);
+}
+
+const std::string& Topology::delayed_key(const std::string& queue) const {
+  const NamedQueue* found = behind_exchange(queue);
+  return found ? found->routing_key : queue;
 }
 
 void Topology::ensure(const std::string& queue, Done done) {
@@ -52,26 +93,33 @@ void Topology::ensure(const std::string& queue, Done done) {
   if (asked.size() > 1) return;
   QueueSpec spec;
   spec.name = queue;
-  spec.arguments = options_.queue_arguments;
+  spec.arguments = arguments(queue);
   errands_.declare_queue(std::move(spec), [this, queue](const Errands::Outcome& outcome) {
     if (outcome.code == precondition_failed || outcome.code == access_refused)
       return adopt(queue, outcome.text);
     if (!outcome.ok()) return finish(queue, {outcome.text, false});
-    const auto type = options_.queue_arguments.find("x-queue-type");
-    const bool quorum = type != options_.queue_arguments.end() && *type == "quorum";
-    // Python's producers may publish to an exchange of the queue's name. Where somebody made one of another
-    // type, theirs stays.
-    ExchangeSpec exchange;
-    exchange.name = queue;
-    errands_.declare_exchange(std::move(exchange), [this, queue, quorum](const Errands::Outcome& declared) {
-      if (!declared.ok()) spdlog::debug("exchange '{}': {}", queue, declared.text);
-      if (declared.code == -1) return finish(queue, {declared.text, quorum});
-      errands_.bind_queue({queue, queue, queue}, [this, queue, quorum](const Errands::Outcome& bound) {
-        if (!bound.ok()) spdlog::debug("binding of '{}': {}", queue, bound.text);
-        finish(queue, {{}, quorum});
-      });
-    });
+    bind(queue, makes_quorum(arguments(queue)));
   });
+}
+
+// Python's producers may publish to an exchange of the queue's name, where none was given another. Where
+// somebody made one of another type, theirs stays.
+void Topology::bind(const std::string& queue, bool quorum) {
+  const NamedQueue* given = named(queue);
+  const auto level = given ? spdlog::level::warn : spdlog::level::debug;
+  ExchangeSpec exchange;
+  exchange.name = given ? given->exchange : queue;
+  if (given) exchange.type = given->exchange_type;
+  const Binding binding = {queue, exchange.name, given ? given->routing_key : queue};
+  errands_.declare_exchange(
+      std::move(exchange), [this, queue, quorum, level, binding](const Errands::Outcome& declared) {
+        if (!declared.ok()) spdlog::log(level, "exchange '{}': {}", binding.source, declared.text);
+        if (declared.code == -1) return finish(queue, {declared.text, quorum});
+        errands_.bind_queue(binding, [this, queue, quorum, level](const Errands::Outcome& bound) {
+          if (!bound.ok()) spdlog::log(level, "binding of '{}': {}", queue, bound.text);
+          finish(queue, {{}, quorum});
+        });
+      });
 }
 
 void Topology::adopt(const std::string& queue, const std::string& refusal) {
@@ -82,6 +130,7 @@ void Topology::adopt(const std::string& queue, const std::string& refusal) {
       spdlog::warn("queue '{}' was declared otherwise by somebody else and is used as it is: {}", queue,
                    refusal);
     told = refusal;
+    if (named(queue)) return bind(queue, says_quorum(refusal));
     finish(queue, {{}, says_quorum(refusal)});
   });
 }
@@ -107,17 +156,30 @@ void Topology::ensure_exchange(const std::string& exchange, std::function<void()
 }
 
 void Topology::ensure_delayed(const std::string& queue, std::function<void()> done) {
-  auto bind = [this, queue, done = std::move(done)] {
-    errands_.bind_queue({queue, std::string(delayed::delivery_exchange), "#." + queue},
-                        [queue, done](const Errands::Outcome& bound) {
-                          if (!bound.ok())
-                            spdlog::error("delayed delivery into '{}' cannot be set up: {}", queue,
-                                          bound.text);
-                          if (done) done();
-                        });
+  auto lead_to = [this, queue, done] {
+    const auto bound = [queue, done](const Errands::Outcome& outcome) {
+      if (!outcome.ok())
+        spdlog::error("delayed delivery into '{}' cannot be set up: {}", queue, outcome.text);
+      if (done) done();
+    };
+    const NamedQueue* given = behind_exchange(queue);
+    if (!given)
+      return errands_.bind_queue({queue, std::string(delayed::delivery_exchange), "#." + queue}, bound);
+    // As Celery does it: the delayed message is delivered to all queues of the exchange that take its key.
+    const auto& key = given->routing_key;
+    const std::string any = key.starts_with('#') ? key : "#." + key;
+    errands_.bind_exchange({given->exchange, std::string(delayed::delivery_exchange), any}, nullptr);
+    errands_.bind_queue({queue, given->exchange, any}, bound);
   };
-  if (delayed_) return bind();
-  declare_delayed(std::move(bind));
+  ensure(queue, [this, lead_to = std::move(lead_to), done](const Queue& result) {
+    if (!result.problem.empty()) {  // told by whoever needs the queue
+      if (done) done();
+    } else if (delayed_) {
+      lead_to();
+    } else {
+      declare_delayed(lead_to);
+    }
+  });
 }
 
 void Topology::declare_delayed(std::function<void()> done) {

@@ -178,3 +178,41 @@ TEST_CASE("entries of beat_schedule") {
   CHECK(assign(R"({"a": {"task": 5}})").error().text().find("beat_schedule.a.task: expects text") == 0);
   CHECK(assign("[]").error().text().find("beat_schedule: expects a table of entries") == 0);
 }
+
+TEST_CASE("task_queues in both of Celery's forms") {
+  Settings settings;
+  std::vector<std::string> warnings;
+  const auto assign = [&](const char* json) {
+    return assign_setting(settings, "task_queues", parse_json(json).value(), warnings);
+  };
+  REQUIRE(assign(R"({"far": {"exchange": "media", "exchange_type": "topic", "routing_key": "media.#",
+                             "queue_arguments": {"x-queue-type": "quorum", "x-expires": 1}, "expires": 2.5,
+                             "max_priority": 10, "durable": true}, "near": null})"));
+  REQUIRE(settings.task_queues.size() == 2);
+  const QueueSettings& far = settings.task_queues.at("far");
+  CHECK(far.exchange == "media");
+  CHECK(far.exchange_type == "topic");
+  CHECK(far.routing_key == "media.#");
+  CHECK(*parse_json(far.queue_arguments) ==
+        Json({{"x-queue-type", "quorum"}, {"x-expires", 2500}, {"x-max-priority", 10}}));
+  CHECK(settings.task_queues.at("near").queue_arguments == "{}");
+  CHECK(warnings == std::vector<std::string>{"task_queues: 'durable' of far has no effect here"});
+
+  REQUIRE(assign(R"([{"name": "a", "binding_key": "k", "queue_arguments": null}, {"name": "b"}])"));
+  CHECK(settings.task_queues.size() == 2);
+  CHECK(settings.task_queues.at("a").routing_key == "k");
+
+  CHECK(assign(R"({"a": {"exchnge": "x"}})").error().text() ==
+        "task_queues.a.exchnge: no such setting; did you mean exchange?");
+  CHECK(assign(R"({"a": {"exchange_type": "direkt"}})").error().text() ==
+        "task_queues.a.exchange_type: expects direct, topic, fanout or headers, not \"direkt\"");
+  CHECK(assign(R"({"a": {"queue_arguments": 5}})").error().text().find("task_queues.a.queue_arguments: ") ==
+        0);
+  CHECK(assign(R"({"a": 5})").error().text().find("task_queues.a: expects a table") == 0);
+  CHECK(assign(R"(["a"])").error().text().find("task_queues: expects tables with 'name'") == 0);
+  CHECK(assign(R"([{"name": "a"}, {"name": "a"}])").error().text().find("each queue once") !=
+        std::string::npos);
+  CHECK(assign("true").error().text().find("task_queues: expects a table of queues") == 0);
+  CHECK(assign(R"([{"name": ""}])").error().text().find("a name of 1 to 255 bytes") != std::string::npos);
+  CHECK(settings.task_queues.size() == 2);  // a fault changes nothing
+}

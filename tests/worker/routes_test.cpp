@@ -30,6 +30,8 @@ TEST_CASE("a worker reads its tasks' queues unless it is told which") {
   CHECK(consumed_queues(settings, options, app) == Queues{"celery", "ocr"});
   options.exclude_queues = {"ocr"};
   CHECK(consumed_queues(settings, options, app) == Queues{"celery"});
+  settings.task_queues = {{"near", {}}, {"far", {}}, {"ocr", {}}};
+  CHECK(consumed_queues(settings, options, app) == Queues{"far", "near"});
   options.queues = {"x", "y", "x", "ocr"};
   CHECK(consumed_queues(settings, options, app) == Queues{"x", "y"});
 }

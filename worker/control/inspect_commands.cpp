@@ -130,7 +130,7 @@ Answer registered(ControlPanel& panel, const CommandArguments& args) {
 
 Answer active_queues(ControlPanel& panel, const CommandArguments&) {
   Json out = Json::array();
-  for (const std::string& queue : panel.consumer.queues()) out.push_back(queue_facts(queue));
+  for (const std::string& queue : panel.consumer.queues()) out.push_back(queue_facts(queue, panel.settings));
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include "worker/control/node_facts.hpp"
 
 #include "config/settings_table.hpp"
+#include "config/task_queues.hpp"
 #include "config/version.hpp"
 #include "protocol/repr.hpp"
 #include "queues/amqp/url.hpp"
@@ -158,15 +159,19 @@ Json resource_usage() {
           {"nivcsw", usage.ru_nivcsw}};
 }
 
-// kombu's description of a durable queue bound to the direct exchange of its own name.
-Json queue_facts(const std::string& queue) {
-  Json exchange = {
-      {"name", queue},    {"type", "direct"},     {"arguments", nullptr},     {"durable", true},
-      {"passive", false}, {"auto_delete", false}, {"delivery_mode", nullptr}, {"no_declare", false}};
+// kombu's description of a durable queue.
+Json queue_facts(const std::string& queue, const Settings& settings) {
+  const QueueSettings given = queue_settings(settings, queue);
+  Json arguments = parse_json(given.queue_arguments).value_or(nullptr);
+  if (arguments.empty()) arguments = nullptr;
+  Json exchange = {{"name", given.exchange},   {"type", given.exchange_type},
+                   {"arguments", nullptr},     {"durable", true},
+                   {"passive", false},         {"auto_delete", false},
+                   {"delivery_mode", nullptr}, {"no_declare", false}};
   return {{"name", queue},
           {"exchange", std::move(exchange)},
-          {"routing_key", queue},
-          {"queue_arguments", nullptr},
+          {"routing_key", given.routing_key},
+          {"queue_arguments", std::move(arguments)},
           {"binding_arguments", nullptr},
           {"consumer_arguments", nullptr},
           {"durable", true},

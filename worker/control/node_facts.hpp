@@ -14,7 +14,7 @@ Json shown_settings(const Settings& settings, bool with_defaults);
 Json broker_facts(const Settings& settings);
 Json pool_facts(const ControlPanel& panel);
 Json resource_usage();  // getrusage() of this process
-Json queue_facts(const std::string& queue);
+Json queue_facts(const std::string& queue, const Settings& settings);
 std::string report_text(const ControlPanel& panel);
 
 }  // namespace celeriac
