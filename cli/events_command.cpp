@@ -23,8 +23,9 @@ namespace {
 constexpr std::chrono::milliseconds frame{500};  // between two pictures
 constexpr int frames_between_queues = 4;
 
-void listen(Broker& broker, std::ostream& err, std::function<void(const Json&)> on_event) {
-  broker.subscribe("celeryev", "#", "celeryev." + uuid4(),
+void listen(Broker& broker, const std::string& prefix, std::ostream& err,
+            std::function<void(const Json&)> on_event) {
+  broker.subscribe("celeryev", "#", prefix + "." + uuid4(),
                    [&err, on_event = std::move(on_event)](Message&& message) {
                      auto events = read_events(message);
                      if (!events) {
@@ -108,14 +109,14 @@ int events_command(CommandContext& context, const Arguments& args) {
   Expected<bool> ended = true;
   if (!dump && !json && ::isatty(STDOUT_FILENO) && ::isatty(STDIN_FILENO)) {
     Top top(session, **broker, {names.begin(), names.end()}, use_color(context.globals.no_color));
-    listen(**broker, context.err,
+    listen(**broker, session.settings().event_queue_prefix, context.err,
            [shown = top.shown()](const Json& event) { shown->view.on_event(event, unix_now()); });
     LiveScreen screen(session.io(), [&] { end(true); });
     top.draw(screen);
     ended = session.wait<bool>(until_ended, std::nullopt);
     top.stop();
   } else {
-    listen(**broker, context.err,
+    listen(**broker, session.settings().event_queue_prefix, context.err,
            [&out = context.out, json, lines = std::make_shared<EventLines>()](const Json& event) {
              out << (json ? dump_json(event) : lines->line(event)) << "\n" << std::flush;
            });

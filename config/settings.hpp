@@ -66,6 +66,13 @@ struct Settings {
   double broker_heartbeat = 120;                                     // seconds, AMQP; 0: none
   std::string broker_login_method = "PLAIN";                         // AMQP: PLAIN, AMQPLAIN, EXTERNAL
   std::string broker_native_delayed_delivery_queue_type = "quorum";  // or classic
+  // AMQP: queues of remote control, its replies, and events. Seconds; unset: no limit. Durable and exclusive
+  // exclude each other; unset, they are exclusive unless durable.
+  std::optional<double> control_queue_ttl = 300, control_queue_expires = 10;
+  std::optional<double> event_queue_ttl = 5, event_queue_expires = 60;
+  bool control_queue_durable = false, event_queue_durable = false;
+  std::optional<bool> control_queue_exclusive, event_queue_exclusive;
+  std::string event_queue_prefix = "celeryev";
   RedisOptions broker_transport_options;
   TlsOptions broker_use_ssl;
 

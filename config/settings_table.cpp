@@ -154,8 +154,19 @@ Result set_max_priority(Settings& settings, const Json& value, Warnings& warning
   return done;
 }
 
+// A queue that goes with its connection cannot be durable.
+template <auto Member, auto Durable, auto Exclusive>
+Result set_queue_kind(Settings& settings, const Json& value, Warnings& warnings) {
+  auto done = set_member<Member>(settings, value, warnings);
+  if (done && settings.*Durable && (settings.*Exclusive).value_or(false))
+    return setting_values::expects("false, for a queue cannot be both durable and exclusive", value);
+  return done;
+}
+
 std::vector<SettingInfo> build_table() {
   using S = Settings;
+  constexpr auto control_durable = &S::control_queue_durable, event_durable = &S::event_queue_durable;
+  constexpr auto control_exclusive = &S::control_queue_exclusive, event_exclusive = &S::event_queue_exclusive;
   return {
       with(row<&S::broker_url>(general, "broker_url", "where messages come from; several for failover: a;b"),
            set_urls<&S::broker_url, ';'>),
@@ -180,6 +191,24 @@ std::vector<SettingInfo> build_table() {
       row<&S::broker_native_delayed_delivery_queue_type>(
           general, "broker_native_delayed_delivery_queue_type",
           "RabbitMQ: kind of the queues that hold delayed messages for quorum queues", {}, "quorum classic"),
+      row<&S::control_queue_ttl>(general, "control_queue_ttl",
+                                 "RabbitMQ: commands and replies are dropped after this long"),
+      row<&S::control_queue_expires>(general, "control_queue_expires",
+                                     "RabbitMQ: control queues are deleted when unused for this long"),
+      with(row<control_durable>(general, "control_queue_durable", "RabbitMQ: control queues are durable"),
+           set_queue_kind<control_durable, control_durable, control_exclusive>),
+      with(row<control_exclusive>(general, "control_queue_exclusive",
+                                  "RabbitMQ: control queues go with their connection; unset: unless durable"),
+           set_queue_kind<control_exclusive, control_durable, control_exclusive>),
+      row<&S::event_queue_ttl>(general, "event_queue_ttl", "RabbitMQ: events are dropped after this long"),
+      row<&S::event_queue_expires>(general, "event_queue_expires",
+                                   "RabbitMQ: event queues are deleted when unused for this long"),
+      with(row<event_durable>(general, "event_queue_durable", "RabbitMQ: event queues are durable"),
+           set_queue_kind<event_durable, event_durable, event_exclusive>),
+      with(row<event_exclusive>(general, "event_queue_exclusive",
+                                "RabbitMQ: event queues go with their connection; unset: unless durable"),
+           set_queue_kind<event_exclusive, event_durable, event_exclusive>),
+      row<&S::event_queue_prefix>(general, "event_queue_prefix", "how the names of event queues begin"),
       row<&S::broker_transport_options>(general, "broker_transport_options", "see the table below"),
       row<&S::broker_use_ssl>(general, "broker_use_ssl", "TLS to the broker; see the table below"),
 

@@ -9,7 +9,6 @@ constexpr std::string_view python_only = "it names Python code";
 constexpr std::string_view option = "give it as an option of the worker command";
 constexpr std::string_view in_url = "write it into the URL";
 constexpr std::string_view own_way = "connections are kept in another way here";
-constexpr std::string_view control_queue = "control queues are exclusive and go with their connection";
 constexpr std::string_view not_yet = "not supported by this version";
 
 }  // namespace
@@ -31,16 +30,7 @@ const std::vector<std::pair<std::string_view, std::string_view>>& unsupported_se
       {"broker_password", in_url},
       {"broker_vhost", in_url},
       {"broker_transport", in_url},
-      {"control_queue_ttl", control_queue},
-      {"control_queue_expires", control_queue},
-      {"control_queue_exclusive", control_queue},
-      {"control_queue_durable", control_queue},
       {"control_exchange", not_yet},
-      {"event_queue_expires", "it is read by the monitor that listens"},
-      {"event_queue_ttl", "it is read by the monitor that listens"},
-      {"event_queue_prefix", "it is read by the monitor that listens"},
-      {"event_queue_exclusive", "it is read by the monitor that listens"},
-      {"event_queue_durable", "it is read by the monitor that listens"},
       {"event_serializer", not_yet},
       {"event_exchange", not_yet},
       {"task_always_eager", client_side},

@@ -113,7 +113,7 @@ Expected<void> Front::start() {
   broker_->start(std::move(handlers));
   rates_.start();
   if (broker_->can_broadcast())
-    broker_->subscribe("celeryev", "worker.#", "celeryev." + uuid4(),
+    broker_->subscribe("celeryev", "worker.#", settings_.event_queue_prefix + "." + uuid4(),
                        [this](Message&& message) { live_workers_.on_message(message, unix_now()); });
   if (ledger_)
     ledger_->start([this](BrokerState state, const std::string& what) {

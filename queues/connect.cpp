@@ -16,6 +16,11 @@ int max_retries(const Settings& settings) {
   return none ? -1 : settings.broker_connection_max_retries;
 }
 
+std::optional<std::int64_t> queue_time_ms(const std::optional<double>& seconds) {
+  if (!seconds) return std::nullopt;
+  return static_cast<std::int64_t>(*seconds * 1000);
+}
+
 Expected<std::unique_ptr<Broker>> make_amqp_broker(boost::asio::io_context& io, const Settings& settings) {
   auto servers = amqp::read_servers(settings);
   if (!servers) return tl::unexpected(servers.error());
@@ -24,6 +29,12 @@ Expected<std::unique_ptr<Broker>> make_amqp_broker(boost::asio::io_context& io, 
   options.max_retries = max_retries(settings);
   options.detect_quorum = settings.worker_detect_quorum_queues;
   options.topology = amqp::read_topology(settings);
+  options.mailboxes.control = {queue_time_ms(settings.control_queue_ttl),
+                               queue_time_ms(settings.control_queue_expires), settings.control_queue_durable,
+                               settings.control_queue_exclusive.value_or(!settings.control_queue_durable)};
+  options.mailboxes.events = {queue_time_ms(settings.event_queue_ttl),
+                              queue_time_ms(settings.event_queue_expires), settings.event_queue_durable,
+                              settings.event_queue_exclusive.value_or(!settings.event_queue_durable)};
   return std::make_unique<amqp::AmqpBroker>(io, std::move(options));
 }
 

@@ -248,16 +248,17 @@ void Worker::build_gossip() {
 }
 
 void Worker::listen_to_others() {
-  broker_->subscribe("celeryev", "worker.#", "celeryev." + uuid4(), [this](Message&& message) {
-    const auto events = read_events(message);
-    if (!events) return log(LogLevel::error, "gossip: an event cannot be read: " + events.error().what);
-    for (const Json& event : *events) {
-      if (const auto clock = event.find("clock"); clock != event.end() && clock->is_number_unsigned()) {
-        clock_.adjust(clock->get<std::uint64_t>());
-      }
-      gossip_->on_event(event, unix_now());
-    }
-  });
+  broker_->subscribe(
+      "celeryev", "worker.#", settings_.event_queue_prefix + "." + uuid4(), [this](Message&& message) {
+        const auto events = read_events(message);
+        if (!events) return log(LogLevel::error, "gossip: an event cannot be read: " + events.error().what);
+        for (const Json& event : *events) {
+          if (const auto clock = event.find("clock"); clock != event.end() && clock->is_number_unsigned()) {
+            clock_.adjust(clock->get<std::uint64_t>());
+          }
+          gossip_->on_event(event, unix_now());
+        }
+      });
 }
 
 Expected<bool> Worker::load_revoked() {

@@ -2,7 +2,6 @@
 
 #include "protocol/time.hpp"
 #include "protocol/uuid.hpp"
-#include "queues/amqp/broadcasts.hpp"
 #include "queues/amqp/consumption.hpp"
 #include "queues/amqp/dead_letters.hpp"
 #include "queues/amqp/delayed_delivery.hpp"
@@ -27,7 +26,7 @@ class AmqpBroker::Impl : public std::enable_shared_from_this<Impl> {
         publisher(io, publishing, publishing_topology),
         replies(io, publishing, publishing_topology),
         announcer(publishing, publishing_topology),
-        subscriptions(io, consuming, consuming_errands, consuming_topology),
+        subscriptions(io, consuming, consuming_errands, consuming_topology, options.mailboxes),
         consumption(std::make_shared<Consumption>(io, consuming, consuming_errands, consuming_topology,
                                                   publisher,
                                                   Consumption::Options{options.detect_quorum, true})),

@@ -4,7 +4,7 @@
 // opened with the first consumer, takes deliveries and acknowledges them.
 #pragma once
 
-#include "queues/amqp/topology.hpp"
+#include "queues/amqp/broadcasts.hpp"
 #include "queues/amqp/url.hpp"
 #include "queues/broker.hpp"
 
@@ -20,6 +20,7 @@ struct BrokerOptions {
   int max_retries = 0;          // of connecting; see BackoffOptions
   TopologyOptions topology;
   bool detect_quorum = true;
+  MailboxKinds mailboxes;
 };
 
 class AmqpBroker final : public Broker {

@@ -1,6 +1,7 @@
 #include "queues/amqp/broadcasts.hpp"
 
 #include "queues/amqp/field_table.hpp"
+#include "queues/amqp/pauses.hpp"
 #include "queues/amqp/reply_codes.hpp"
 
 #include <spdlog/spdlog.h>
@@ -11,14 +12,13 @@ namespace {
 constexpr std::chrono::milliseconds retry_pause{1000};
 constexpr std::size_t most_waiting = 1000;
 
-// AMQP's "*" and "#" are what the seam's patterns mean already.
-constexpr std::int64_t control_queue_ttl = 300000, event_queue_ttl = 5000;  // ms, Celery's defaults
-
 }  // namespace
 
 Subscriptions::Subscriptions(boost::asio::io_context& io, Connection& connection, Errands& errands,
-                             Topology& topology)
-    : connection_(connection), errands_(errands), topology_(topology), retry_timer_(io) {}
+                             Topology& topology, MailboxKinds kinds)
+    : connection_(connection), errands_(errands), topology_(topology), kinds_(kinds), retry_timer_(io) {}
+
+// AMQP's "*" and "#" are what the seam's patterns mean already.
 
 void Subscriptions::subscribe(std::string exchange, std::string pattern, std::string queue,
                               OnMessage on_message) {
@@ -65,40 +65,50 @@ void Subscriptions::cancel() {
   mailboxes_.clear();
 }
 
-void Subscriptions::declare(const std::string& queue) {
-  const auto found = mailboxes_.find(queue);
-  if (found == mailboxes_.end()) return;
-  const std::string exchange = found->second.exchange, key = found->second.key;
-  topology_.ensure_exchange(exchange, [] {});
+QueueSpec Subscriptions::spec(const std::string& queue, const std::string& exchange) const {
   QueueSpec spec;
   spec.name = queue;
   spec.durable = false;
   spec.exclusive = true;
   spec.auto_delete = true;
-  spec.arguments["x-message-ttl"] =
-      broadcast_exchange(exchange).durable ? event_queue_ttl : control_queue_ttl;
-  errands_.declare_queue(std::move(spec), [this, queue, exchange, key](const Errands::Outcome& outcome) {
-    if (outcome.code == resource_locked) {
-      // A connection of ours that the server has not yet missed, or another node of the same name.
-      spdlog::warn("the queue '{}' belongs to another connection, trying again: {}", queue, outcome.text);
-      return retry_later(queue);
-    }
-    // 406: somebody made it otherwise, a Celery worker of this name perhaps; it serves as well.
-    if (!outcome.ok() && outcome.code != precondition_failed) {
-      if (outcome.code != -1) spdlog::error("the queue '{}' cannot be declared: {}", queue, outcome.text);
-      if (const auto mailbox = mailboxes_.find(queue); mailbox != mailboxes_.end())
-        if (auto ready = std::exchange(mailbox->second.ready, nullptr)) ready(Status{outcome.text});
-      return;
-    }
-    errands_.bind_queue({queue, exchange, key}, [this, queue](const Errands::Outcome& bound) {
-      if (bound.code == -1) return;
-      if (!bound.ok()) {
-        spdlog::error("the queue '{}' cannot be bound: {}", queue, bound.text);
-        return retry_later(queue);
-      }
-      consume(queue);
-    });
-  });
+  if (exchange == pause_exchange) return spec;
+  const MailboxKind& kind = broadcast_exchange(exchange).durable ? kinds_.events : kinds_.control;
+  spec.durable = kind.durable;
+  spec.auto_delete = !kind.durable;
+  spec.exclusive = kind.exclusive || (!kind.durable && connection_.session().server_major() >= 4);
+  if (kind.message_ttl) spec.arguments["x-message-ttl"] = *kind.message_ttl;
+  if (kind.expires) spec.arguments["x-expires"] = *kind.expires;
+  return spec;
+}
+
+void Subscriptions::declare(const std::string& queue) {
+  const auto found = mailboxes_.find(queue);
+  if (found == mailboxes_.end()) return;
+  const std::string exchange = found->second.exchange, key = found->second.key;
+  topology_.ensure_exchange(exchange, [] {});
+  errands_.declare_queue(
+      spec(queue, exchange), [this, queue, exchange, key](const Errands::Outcome& outcome) {
+        if (outcome.code == resource_locked) {
+          // A connection of ours that the server has not yet missed, or another node of the same name.
+          spdlog::warn("the queue '{}' belongs to another connection, trying again: {}", queue, outcome.text);
+          return retry_later(queue);
+        }
+        // 406: somebody made it otherwise, a Celery worker of this name perhaps; it serves as well.
+        if (!outcome.ok() && outcome.code != precondition_failed) {
+          if (outcome.code != -1) spdlog::error("the queue '{}' cannot be declared: {}", queue, outcome.text);
+          if (const auto mailbox = mailboxes_.find(queue); mailbox != mailboxes_.end())
+            if (auto ready = std::exchange(mailbox->second.ready, nullptr)) ready(Status{outcome.text});
+          return;
+        }
+        errands_.bind_queue({queue, exchange, key}, [this, queue](const Errands::Outcome& bound) {
+          if (bound.code == -1) return;
+          if (!bound.ok()) {
+            spdlog::error("the queue '{}' cannot be bound: {}", queue, bound.text);
+            return retry_later(queue);
+          }
+          consume(queue);
+        });
+      });
 }
 
 void Subscriptions::retry_later(const std::string& queue) {

@@ -1,7 +1,7 @@
 // Remote control and events: subscriptions, private reply queues, and messages to whoever listens.
 //
-// Our queues are exclusive: they go with the connection, and every RabbitMQ allows them (version 4 refuses
-// queues that are transient and not exclusive).
+// Our queues are exclusive unless the settings say otherwise: they go with the connection, and every RabbitMQ
+// allows them (version 4 refuses queues that are transient and not exclusive, so they are exclusive there).
 #pragma once
 
 #include "queues/amqp/topology.hpp"
@@ -11,18 +11,29 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 namespace celeriac::amqp {
 
+// What the queues are like that broadcasts come into.
+struct MailboxKind {
+  std::optional<std::int64_t> message_ttl, expires;  // ms
+  bool durable = false, exclusive = true;
+};
+struct MailboxKinds {
+  MailboxKind control{300000, 10000}, events{5000, 60000};  // Celery's defaults
+};
+
 // What comes in, on the connection that consumes.
 class Subscriptions final : public ChannelEvents {
  public:
   using OnMessage = Broker::OnMessage;
 
-  Subscriptions(boost::asio::io_context& io, Connection& connection, Errands& errands, Topology& topology);
+  Subscriptions(boost::asio::io_context& io, Connection& connection, Errands& errands, Topology& topology,
+                MailboxKinds kinds);
 
   // Runs when we listen again although the connection was there all the time: something may have passed us
   // by.
@@ -50,6 +61,7 @@ class Subscriptions final : public ChannelEvents {
     Done ready;
   };
   void add(Mailbox mailbox);
+  QueueSpec spec(const std::string& queue, const std::string& exchange) const;
   void declare(const std::string& queue);
   void retry_later(const std::string& queue);
   void consume(const std::string& queue);
@@ -57,6 +69,7 @@ class Subscriptions final : public ChannelEvents {
   Connection& connection_;
   Errands& errands_;
   Topology& topology_;
+  const MailboxKinds kinds_;
   Timer retry_timer_;
   std::optional<ChannelId> channel_;
   std::map<std::string, Mailbox> mailboxes_;  // by queue

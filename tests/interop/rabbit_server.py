@@ -56,7 +56,7 @@ class RabbitServer:
         def up():
             assert self.process.poll() is None, "rabbitmq-server ended\n" + self.stage.log(self.name)
             return self.evaluate("rabbit:is_running().") == "{ok, true}"
-        stage.wait_for(up, 120, "rabbitmq-server", every=0.2)
+        stage.wait_for(up, 300, "rabbitmq-server", every=0.2)
 
     def evaluate(self, code):
         """What the Erlang expression comes to in the node, as "{ok, ...}"; much quicker than rabbitmqctl."""

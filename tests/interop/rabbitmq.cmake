@@ -4,7 +4,7 @@ set(rabbitmq_tests interop_rabbitmq)
 add_test(NAME interop_rabbitmq
   COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/rabbitmq.py --worker $<TARGET_FILE:interop_worker>
     --celeriac $<TARGET_FILE:celeriac>)
-foreach(name connections queues quorum tls)
+foreach(name connections mailboxes queues quorum tls)
   list(APPEND rabbitmq_tests interop_rabbitmq_${name})
   add_test(NAME interop_rabbitmq_${name}
     COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/rabbitmq_${name}.py --worker $<TARGET_FILE:interop_worker>)
