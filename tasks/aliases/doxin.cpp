@@ -5,6 +5,7 @@
 #include "tasks/aliases/register.hpp"
 #include "tasks/aliases/websocket_events.hpp"
 #include "tasks/maintenance/maintenance.hpp"
+#include "tasks/store/log_levels.hpp"
 #include "tasks/store/slot_database.hpp"
 #include "tasks/store/storage.hpp"
 #include "tasks/store/text_values.hpp"
@@ -207,7 +208,8 @@ class ImageRun {
   }
   void tell(Json data) {
     if (!events_.task_update(task_id_, std::move(data)) && !std::exchange(warned_, true))
-      context_.log(3, "progress is not published: the server of websocket_events_url does not answer");
+      context_.log(log_warning,
+                   "progress is not published: the server of websocket_events_url does not answer");
   }
   void notify(const char* type, const char* status, const std::string& error) {
     if (options_.user_id.empty()) return;

@@ -1,6 +1,7 @@
 #include "protocol/envelope.hpp"
 #include "tasks/dead_letters/classify.hpp"
 #include "tasks/dead_letters/dead_letters.hpp"
+#include "tasks/store/log_levels.hpp"
 #include "tasks/store/slot_database.hpp"
 #include "tasks/store/text_values.hpp"
 
@@ -116,7 +117,7 @@ Json auto_redrive(Context& context, Database& database, int limit) {
       database.run(
           "UPDATE dead_letter_queue SET manual_intervention = true, updated_at = now() WHERE id = $1",
           {ready.str(row, 0)});
-      context.log(3, "dead letter " + ready.str(row, 0) + " is left to a person: " + error.what());
+      context.log(log_warning, "dead letter " + ready.str(row, 0) + " is left to a person: " + error.what());
     }
   }
   return {{"redriven", redriven}, {"failed", failed}, {"confirmed", confirmed}};

@@ -5,6 +5,7 @@
 #include "tasks/email_processing/imap_mailbox.hpp"
 #include "tasks/email_processing/tasks.hpp"
 #include "tasks/store/digest.hpp"
+#include "tasks/store/log_levels.hpp"
 #include "tasks/store/slot_database.hpp"
 
 #include <algorithm>
@@ -12,7 +13,6 @@
 namespace celeriac {
 namespace {
 
-constexpr int log_info = 2, log_warning = 3;  // spdlog's levels
 constexpr int most_emails = 10'000;
 constexpr auto history_kept = std::chrono::seconds(30 * 86400);  // and schedules
 

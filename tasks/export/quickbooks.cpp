@@ -3,6 +3,7 @@
 #include "protocol/uuid.hpp"
 #include "tasks/engines/http.hpp"
 #include "tasks/export/quickbooks_connection.hpp"
+#include "tasks/store/log_levels.hpp"
 #include "tasks/store/slot_database.hpp"
 #include "tasks/store/text_values.hpp"
 
@@ -253,7 +254,7 @@ Json refresh_quickbooks_tokens(Context& context, Database& database, const Expor
       ++refreshed;
     } catch (const TaskError& error) {
       ++failed;
-      context.log(3, std::string("a token of QuickBooks was not renewed: ") + error.what());
+      context.log(log_warning, std::string("a token of QuickBooks was not renewed: ") + error.what());
     }
   }
   return {{"refreshed", refreshed}, {"failed", failed}, {"total_processed", ending.size()}};

@@ -6,6 +6,7 @@
 #include "tasks/invoice_processing/job_row.hpp"
 #include "tasks/store/audit.hpp"
 #include "tasks/store/digest.hpp"
+#include "tasks/store/log_levels.hpp"
 #include "tasks/store/slot_database.hpp"
 #include "tasks/store/text_values.hpp"
 
@@ -15,7 +16,6 @@ namespace celeriac {
 namespace {
 
 constexpr int max_retries = 5;
-constexpr int log_warning = 3;  // spdlog's level
 
 struct ProcessOptions {
   std::string job_id, invoice_id, file_name, user_id, upload_source = "task";

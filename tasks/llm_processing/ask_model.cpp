@@ -1,12 +1,12 @@
 #include "tasks/llm_processing/answer.hpp"
 #include "tasks/llm_processing/llm_options.hpp"
 #include "tasks/llm_processing/tasks.hpp"
+#include "tasks/store/log_levels.hpp"
 
 namespace celeriac {
 namespace {
 
 constexpr std::size_t max_prompt = 1u << 20;  // bytes
-constexpr int log_warning = 3;                // spdlog's level
 
 }  // namespace
 

@@ -1,13 +1,12 @@
 #include "tasks/llm_processing/llm_options.hpp"
 #include "tasks/llm_processing/patch_writer.hpp"
 #include "tasks/llm_processing/tasks.hpp"
+#include "tasks/store/log_levels.hpp"
 #include "tasks/store/slot_database.hpp"
 #include "worker/async_task.hpp"
 
 namespace celeriac {
 namespace {
-
-constexpr int log_warning = 3;  // spdlog's level
 
 // As in process_document: of any number of runs one sends, and a run that is killed on the way leaves the
 // invoice unsent for the next delivery to mend.

@@ -2,6 +2,7 @@
 
 #include "tasks/engines/http.hpp"
 #include "tasks/store/digest.hpp"
+#include "tasks/store/log_levels.hpp"
 #include "tasks/store/outbox.hpp"
 #include "tasks/store/slot_database.hpp"
 #include "tasks/store/text_values.hpp"
@@ -113,7 +114,7 @@ MailEnd send_mail(Context& context, Database& database, const MailConfig& config
                                        ": " + clean_text(answer->body, 300)
                                  : answer.error().message;
   effect_failed(database, effect.id, why, answer && answer->status >= 500);
-  context.log(3, "a report was not mailed to " + effect.target + ": " + why);
+  context.log(log_warning, "a report was not mailed to " + effect.target + ": " + why);
   return answer ? MailEnd::refused : MailEnd::away;
 }
 
