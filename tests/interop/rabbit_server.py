@@ -4,6 +4,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 
 import stage
 
@@ -19,6 +20,7 @@ class RabbitServer:
 
     def __init__(self, owner, name, plugins, config, options):
         self.stage, self.name, self.process = owner, name, None
+        self.asking = threading.Lock()  # two erl_calls at once may take the same name, and one is turned away
         self.folder = folder = os.path.join(owner.dir, name)
         os.makedirs(folder)
         self.port, dist, epmd_port = stage.free_port(), stage.free_port(), stage.free_port()
@@ -60,8 +62,9 @@ class RabbitServer:
 
     def evaluate(self, code):
         """What the Erlang expression comes to in the node, as "{ok, ...}"; much quicker than rabbitmqctl."""
-        done = subprocess.run(["erl_call", "-r", "-c", COOKIE, "-n", self.env["RABBITMQ_NODENAME"], "-e"], input=code + "\n",
-                              env=self.env, capture_output=True, text=True, timeout=30)
+        with self.asking:
+            done = subprocess.run(["erl_call", "-r", "-c", COOKIE, "-n", self.env["RABBITMQ_NODENAME"], "-e"], input=code + "\n",
+                                  env=self.env, capture_output=True, text=True, timeout=30)
         return done.stdout.strip()
 
     def add_vhost(self, name):
