@@ -113,7 +113,8 @@ std::string application_fault(const Settings& settings) {
   const auto rules = RuleSet::load(settings.validation_rules);
   if (!rules) return "validation_rules: " + rules.error().what;
   for (const auto& [name, url] : {std::pair("email_quota_url", settings.email_quota_url),
-                                  std::pair("circuit_breaker_url", settings.circuit_breaker_url)})
+                                  std::pair("circuit_breaker_url", settings.circuit_breaker_url),
+                                  std::pair("websocket_events_url", settings.websocket_events_url)})
     if (auto fault = redis_url_fault(name, url); !fault.empty()) return fault;
   return mail_fault(mail_config(settings));
 }

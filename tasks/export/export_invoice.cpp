@@ -2,6 +2,7 @@
 
 #include "protocol/uuid.hpp"
 #include "tasks/export/csv.hpp"
+#include "tasks/export/invalid.hpp"
 #include "tasks/export/writer.hpp"
 #include "tasks/store/audit.hpp"
 #include "tasks/store/digest.hpp"
@@ -79,10 +80,9 @@ Json export_invoice(Context& context, Database& database, Storage& storage, cons
   if (!is_uuid(invoice_id)) throw BadArguments("export_invoice: invoice_id is not a UUID");
   const auto format = parse_export_format(export_format);
   if (!format || (*format != ExportFormat::csv && *format != ExportFormat::json))
-    throw invoice_error("InvalidExport", "one invoice is exported as json or csv, not '" +
-                                             clean_text(export_format, 50) + "'");
+    invalid_export("one invoice is exported as json or csv, not '" + clean_text(export_format, 50) + "'");
   const std::string where = clean_text(destination, 255);
-  if (where.empty()) throw invoice_error("InvalidExport", "the destination is empty");
+  if (where.empty()) invalid_export("the destination is empty");
   // The row stays locked until the file is stored: of any number of runs one writes.
   return database.transaction([&] {
     audit_as(database, {context.task(), "export", context.task_id(), ""});

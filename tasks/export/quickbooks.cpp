@@ -2,6 +2,7 @@
 
 #include "protocol/uuid.hpp"
 #include "tasks/engines/http.hpp"
+#include "tasks/export/invalid.hpp"
 #include "tasks/export/quickbooks_connection.hpp"
 #include "tasks/store/log_levels.hpp"
 #include "tasks/store/slot_database.hpp"
@@ -151,8 +152,7 @@ std::string check_invoice(Database& database, const std::string& invoice_id) {
     throw invoice_error("InvoiceNotReady",
                         "invoice " + invoice_id + " is " + status + "; validate or approve it first");
   if (row.str(0, 1).empty() || !row.truth(0, 2) || !row.truth(0, 3))
-    throw invoice_error("InvalidExport",
-                        "a bill needs a vendor, a line with an amount, and a total above zero");
+    invalid_export("a bill needs a vendor, a line with an amount, and a total above zero");
   return row.str(0, 1);
 }
 

@@ -1,6 +1,7 @@
 #include "tasks/export/quickbooks_connection.hpp"
 
 #include "tasks/engines/http.hpp"
+#include "tasks/export/invalid.hpp"
 #include "tasks/store/slot_database.hpp"
 #include "tasks/store/text_values.hpp"
 
@@ -19,8 +20,7 @@ ExportEndpoint oauth_endpoint(const ExportEndpoints& endpoints) {
   if (named == endpoints.end())
     throw not_connected("the token has ended, and export_endpoints has no 'quickbooks_oauth' to renew it");
   auto endpoint = read_endpoint(named->second);
-  if (!endpoint)
-    throw invoice_error("InvalidExport", "export_endpoints.quickbooks_oauth: " + endpoint.error().what);
+  if (!endpoint) invalid_export("export_endpoints.quickbooks_oauth: " + endpoint.error().what);
   return std::move(*endpoint);
 }
 
@@ -114,8 +114,7 @@ QuickBooksConnection find_connection(Database& database, const ExportEndpoints& 
                                           : "https://sandbox-quickbooks.api.intuit.com";
   if (const auto other = endpoints.find("quickbooks"); other != endpoints.end()) {
     const auto endpoint = read_endpoint(other->second);
-    if (!endpoint)
-      throw invoice_error("InvalidExport", "export_endpoints.quickbooks: " + endpoint.error().what);
+    if (!endpoint) invalid_export("export_endpoints.quickbooks: " + endpoint.error().what);
     out.api = endpoint->url;
   }
   while (out.api.ends_with('/')) out.api.pop_back();
