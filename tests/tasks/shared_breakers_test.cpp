@@ -1,5 +1,6 @@
 // What one process learns about a server, another one knows; with a real Redis.
 #include "tasks/engines/shared_breakers.hpp"
+#include "tasks/register.hpp"
 #include "tests/queues/redis_server.hpp"
 
 #include <doctest/doctest.h>
@@ -116,4 +117,16 @@ TEST_CASE("an address that is none is told of at once") {
   CHECK_THROWS_AS(SharedBreakers("http://127.0.0.1"), std::invalid_argument);
   CHECK_THROWS_AS(SharedBreakers("redis://127.0.0.1/x"), std::invalid_argument);
   CHECK_FALSE(SharedBreakers("").wait_before_call(server));
+}
+
+TEST_CASE("a worker does not start with an address that is no Redis") {
+  for (const auto& [name, member] : {std::pair("circuit_breaker_url", &Settings::circuit_breaker_url),
+                                     std::pair("email_quota_url", &Settings::email_quota_url),
+                                     std::pair("websocket_events_url", &Settings::websocket_events_url)}) {
+    Settings settings;
+    settings.*member = "http://127.0.0.1";
+    CHECK(application_fault(settings) == std::string(name) + ": must be a redis:// address");
+    settings.*member = "redis://127.0.0.1/1";
+    CHECK(application_fault(settings).empty());
+  }
 }
